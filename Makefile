@@ -1,0 +1,48 @@
+# make up     runs an instance in the foreground. Options: PORT=8000 HOST=127.0.0.1 MERCATO_HOME=var and every other
+#             setting of docs/settings.md
+# make test   runs the suite on SQLite, and what uses the database on PostgreSQL too
+# make lint   checks style, layers, types, templates, migrations and the settings of a production server
+# make format mends what can be mended by itself
+# make lock   writes requirements/*.lock anew; make lock UPGRADE=1 takes the newest versions that pyproject.toml allows
+# make bench  prints figures
+
+PYTHON := .venv/bin/python
+DJANGOFMT := .venv/bin/djangofmt --custom-blocks partialdef
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: up test lint format lock bench
+
+up:
+	@.ci/install server
+	@exec $(PYTHON) manage.py up
+
+test:
+	@.ci/install test
+	$(PYTHON) -m pytest
+	$(PYTHON) -m tests.postgres -m postgres
+
+lint:
+	@.ci/install test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	$(DJANGOFMT) --check templates
+	.venv/bin/lint-imports
+	.venv/bin/mypy
+	.ci/check
+
+format:
+	@.ci/install test
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+	$(DJANGOFMT) templates
+
+COMPILE := .venv/bin/uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--python-version 3.11 --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --quiet pyproject.toml
+lock:
+	@[ -x .venv/bin/uv ] || .ci/install server
+	$(COMPILE) --extra server --output-file requirements/server.lock
+	$(COMPILE) --extra server --extra test --constraint requirements/server.lock --output-file requirements/test.lock
+
+bench:
+	@.ci/install server
+	$(PYTHON) -m benchmarks
