@@ -1,0 +1,23 @@
+"""Who did it: a user, and later an application."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
+from portal.accounts.models import User
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """The one behind an act."""
+
+    user: User
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> Self:
+        """The actor of a request that is signed in."""
+        if not request.user.is_authenticated:
+            raise PermissionDenied
+        return cls(user=request.user)
