@@ -1,0 +1,99 @@
+"""Environments: what a version's requirements install, content-addressed, read-only, with bytecode.
+
+A wish (requirements, interpreter, version of uv) leads to a lock, which is kept; a lock to an environment, which this
+host makes when it lacks it. Everything that touches a package runs in a sandbox, and no code of a package ever runs:
+*fetch* has the network and unpacks wheels whose hashes it checks, *install and compile* has no network.
+"""
+
+import json
+from hashlib import sha256
+
+from django.conf import settings
+
+from services.runtimes import sandbox
+from services.runtimes.base import BuildSpec, Limits, Log, PlatformError, Prepared
+from services.runtimes.environments import locks, requirements
+from services.runtimes.environments.places import MOUNTED_AT, exists, path
+from services.runtimes.environments.requirements import Requirements
+from services.runtimes.environments.workshop import FILES_MAX, CannotFetch, header, say, workshop
+from services.runtimes.slots import Slot
+
+__all__ = ["MOUNTED_AT", "exists", "limits", "path", "prepare", "restore"]
+
+
+def limits() -> Limits:
+    """What a build may use."""
+    return Limits(
+        cpu_millis=settings.JOB_CPU_MILLIS_MAX,
+        memory_bytes=settings.BUILD_MEMORY_MIB * 1024 * 1024,
+        wall_seconds=settings.BUILD_TIME_LIMIT_SECONDS,
+        processes=settings.JOB_PROCESSES_MAX,
+        output_bytes=settings.BUILD_OUTPUT_MAX_BYTES,
+        output_files=FILES_MAX,
+    )
+
+
+def prepare(spec: BuildSpec, slot: Slot, log: Log) -> Prepared:
+    """Make the environment that the project of ``spec`` asks for. Raises UserError, or PlatformError."""
+    interpreter = _interpreter()
+    wanted = requirements.read(spec.source, python=interpreter.version)
+    _introduce(wanted, interpreter, log)
+    wish = _wish(wanted, interpreter)
+    known = None if spec.fresh else locks.find(wish)
+    if known is not None and exists(known):
+        say(log, f"The environment {known[:12]} has all of it already; nothing is to be done.")
+        return Prepared(environment=known, reused=True)
+    with workshop(slot, spec.limits, log, spec.stopped, interpreter) as bench:
+        if known is not None:
+            try:
+                return Prepared(environment=known, reused=not bench.make(locks.read(known)))
+            except CannotFetch:
+                say(log, "\nThe versions of the last build are not to be had any more, so others are looked for.")
+        text = bench.resolve(wanted)
+        made = bench.make(text)
+        return Prepared(environment=locks.save(text, wish=wish), reused=not made)
+
+
+def restore(key: str, slot: Slot, log: Log) -> None:
+    """Make an environment whose lock another host, or an earlier build, has kept. Nothing happens where it exists."""
+    if exists(key):
+        return
+    text = locks.read(key)
+    tag = text.split("\n", 1)[0].removeprefix("# ").split(" ")[0]
+    with workshop(slot, limits(), log, lambda: "", _interpreter(tag)) as bench:
+        bench.make(text)
+
+
+def _interpreter(tag: str = "") -> sandbox.Interpreter:
+    host = sandbox.host()
+    if host.problem:
+        raise PlatformError(host.problem)
+    for interpreter in host.interpreters:
+        if tag in ("", interpreter.tag):
+            return interpreter
+    raise PlatformError(
+        f"The environment was made for {tag}, and this host has no such Python. Install it for all users."
+    )
+
+
+def _wish(wanted: Requirements, interpreter: sandbox.Interpreter) -> str:
+    asked = {
+        "packages": wanted.packages,
+        "constraints": wanted.constraints,
+        "hashes": {name: sorted(hashes) for name, hashes in wanted.hashes.items()},
+        "for": header(interpreter),
+        "uv": sandbox.host().uv_version,
+    }
+    return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _introduce(wanted: Requirements, interpreter: sandbox.Interpreter, log: Log) -> None:
+    say(log, f"Python {interpreter.version}")
+    for note in wanted.notes:
+        say(log, f"Note: {note}")
+    if not wanted.origin:
+        say(log, "The project names no requirements, so it gets the standard library alone.")
+        return
+    say(log, f"Requirements in {wanted.origin}: {', '.join(wanted.packages) or 'none'}")
+    if wanted.constraints:
+        say(log, f"Constraints: {', '.join(wanted.constraints)}")
