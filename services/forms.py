@@ -1,0 +1,219 @@
+"""The forms of the provider's pages. Their fields are named as the arguments of publishing's verbs, which check."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+from portal.accounts.actors import Actor
+from portal.accounts.models import Account
+from services import publishing
+from services.models import Service, ServiceVersion
+
+MEMORY_UNITS = {"MiB": 1, "GiB": 1024}
+TIME_UNITS = {"seconds": 1, "minutes": 60, "hours": 3600}
+MILLIS_A_VCPU = 1000
+KEPT = {"hx-preserve": True}  # htmx swaps the form around a chosen file, so that a refusal loses nothing
+NAME_MAX = Service._meta.get_field("name").max_length
+SUMMARY_MAX = Service._meta.get_field("summary").max_length
+DESCRIPTION_MAX = Service._meta.get_field("description").max_length
+
+
+class QuantityWidget(forms.MultiWidget):
+    """A number and its unit, side by side; one label names both."""
+
+    def __init__(self, *, units: Mapping[str, int], of: str) -> None:
+        self.units = units
+        number = forms.NumberInput(attrs={"step": "any", "min": 0, "inputmode": "decimal"})
+        unit = forms.Select(choices=[(name, name) for name in units], attrs={"aria-label": f"Unit of the {of}"})
+        super().__init__([number, unit], attrs={"class": "quantity"})
+
+    def decompress(self, value: int | None) -> list[Any]:
+        """``value`` in the largest unit that leaves it whole."""
+        if value is None:
+            return [None, next(iter(self.units))]
+        name, factor = max(
+            ((name, factor) for name, factor in self.units.items() if value % factor == 0), key=lambda unit: unit[1]
+        )
+        return [value // factor, name]
+
+    def id_for_label(self, id_: str) -> str:
+        return f"{id_}_0"
+
+
+class QuantityField(forms.MultiValueField):
+    """A whole number of the smallest unit, typed in any of ``units`` (name → how many of the smallest)."""
+
+    widget: QuantityWidget
+
+    def __init__(self, *, units: Mapping[str, int], of: str, **options: Any) -> None:
+        self.units = units
+        number = forms.DecimalField(min_value=0, max_digits=12, decimal_places=4)
+        unit = forms.ChoiceField(choices=[(name, name) for name in units])
+        super().__init__([number, unit], widget=QuantityWidget(units=units, of=of), **options)
+        self.widget.use_fieldset = False
+
+    def compress(self, data_list: list[Any]) -> int | None:
+        if not data_list:
+            return None
+        number, unit = data_list
+        return round(number * self.units[unit])
+
+
+class VcpuField(forms.DecimalField):
+    """Virtual CPUs as people say them (0.5), thousandths of one as the model keeps them (500)."""
+
+    def __init__(self, *, max_millis: int, **options: Any) -> None:
+        super().__init__(min_value=Decimal("0.1"), max_value=in_vcpus(max_millis), decimal_places=3, **options)
+        self.widget.attrs["step"] = "0.1"
+
+    def clean(self, value: Any) -> int | None:
+        vcpus = super().clean(value)
+        return None if vcpus is None else int(vcpus * MILLIS_A_VCPU)
+
+    def prepare_value(self, value: Any) -> Any:
+        return in_vcpus(value) if isinstance(value, int) else value
+
+
+def in_vcpus(millis: int) -> Decimal:
+    """Thousandths of a vCPU as vCPUs, without zeros at the end."""
+    return Decimal(f"{Decimal(millis) / MILLIS_A_VCPU:f}")
+
+
+def in_words(value: int, units: Mapping[str, int]) -> str:
+    """``value`` of the smallest unit with the largest that leaves it whole: `24 hours`, `1 GiB`."""
+    number, unit = QuantityWidget(units=units, of="").decompress(value)
+    return f"{number:,} {unit[:-1] if number == 1 and unit.endswith('s') else unit}"
+
+
+class DescribedForm(forms.Form):
+    """What people read about a service."""
+
+    name = forms.CharField(max_length=NAME_MAX, help_text="What people call it, in a list of many.")
+    summary = forms.CharField(
+        max_length=SUMMARY_MAX, required=False, help_text="One sentence: what goes in, what comes out."
+    )
+    description = forms.CharField(
+        max_length=DESCRIPTION_MAX,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 10, "spellcheck": "true"}),
+        help_text="Markdown. What the service does, what it expects, where its limits are.",
+    )
+
+
+class CodeForm(forms.Form):
+    """The zip, its API description, and what a run of it may use."""
+
+    upload = forms.FileField(
+        label="Zip of your project", widget=forms.FileInput(attrs={"accept": ".zip,application/zip"} | KEPT)
+    )
+    openapi_file = forms.FileField(
+        label="OpenAPI file",
+        required=False,
+        widget=forms.FileInput(attrs={"accept": ".yml,.yaml,.json"} | KEPT),
+        help_text="Version 3.0 or 3.1, YAML or JSON. Without one, the file in your zip is taken, else a default.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        time_limit_max = in_words(settings.JOB_TIME_LIMIT_SECONDS_MAX, TIME_UNITS)
+        megabytes = settings.SOURCE_MAX_BYTES // (1024 * 1024)
+        self.fields[
+            "upload"
+        ].help_text = f"A zip of at most {megabytes} MB that holds src/program.py with a function run()."
+        self.fields |= {
+            "cpu_millis": VcpuField(
+                label="vCPU",
+                max_millis=settings.JOB_CPU_MILLIS_MAX,
+                initial=settings.JOB_CPU_MILLIS_DEFAULT,
+                help_text=f"At most {in_vcpus(settings.JOB_CPU_MILLIS_MAX)}.",
+            ),
+            "memory_mib": QuantityField(
+                label="Memory",
+                units=MEMORY_UNITS,
+                of="memory",
+                initial=settings.JOB_MEMORY_MIB_DEFAULT,
+                help_text=f"At most {in_words(settings.JOB_MEMORY_MIB_MAX, MEMORY_UNITS)}.",
+            ),
+            "time_limit_seconds": QuantityField(
+                label="Time limit",
+                units=TIME_UNITS,
+                of="time limit",
+                initial=settings.JOB_TIME_LIMIT_SECONDS_DEFAULT,
+                help_text=f"A job is ended after it. At most {time_limit_max}.",
+            ),
+            "network": forms.ChoiceField(
+                choices=ServiceVersion.Network.choices,
+                initial=ServiceVersion.Network.NONE,
+                disabled=not settings.JOB_NETWORK_ALLOWED,
+                help_text=(
+                    "Open lets your code reach other hosts, and other hosts reach what your code sends."
+                    if settings.JOB_NETWORK_ALLOWED
+                    else "The operator of this instance keeps the network of every job closed."
+                ),
+            ),
+        }
+
+
+class ServiceForm(DescribedForm, CodeForm):
+    """A new service with its first version."""
+
+    def create(self, *, account: Account, by: Actor) -> Service | None:
+        """The service; None where it was refused, with the reasons at their fields."""
+        try:
+            return publishing.create_service(account=account, by=by, **self.cleaned_data)
+        except ValidationError as refusal:
+            self.add_error(None, refusal)
+            return None
+
+
+class VersionForm(CodeForm):
+    """The next version of a service: what is left out stays as it is."""
+
+    number = forms.CharField(
+        label="Version",
+        max_length=32,
+        help_text="major.minor.patch, larger than the one before. The next minor is suggested.",
+    )
+
+    def __init__(self, *args: Any, service: Service, latest: ServiceVersion, **kwargs: Any) -> None:
+        names = ("cpu_millis", "memory_mib", "time_limit_seconds", "network")
+        initial = {name: getattr(latest, name) for name in names} | {"number": publishing.next_number(service)}
+        if not settings.JOB_NETWORK_ALLOWED:
+            initial["network"] = ServiceVersion.Network.NONE  # it may have been allowed when the latest was added
+        super().__init__(*args, initial=initial, **kwargs)
+        self.service = service
+        self.fields["upload"].required = False
+        self.fields["upload"].help_text += f" Without one, the code of {latest.number} stays."
+        self.fields["openapi_file"].help_text = (
+            "Version 3.0 or 3.1, YAML or JSON. Without one, the file in the new zip is taken, "
+            f"else that of {latest.number}."
+        )
+
+    def create(self, *, by: Actor) -> ServiceVersion | None:
+        """The version; None where it was refused, with the reasons at their fields."""
+        try:
+            return publishing.add_version(service=self.service, by=by, **self.cleaned_data)
+        except ValidationError as refusal:
+            self.add_error(None, refusal)
+            return None
+
+
+class SettingsForm(DescribedForm):
+    """What may change without a new version."""
+
+    def __init__(self, *args: Any, service: Service, **kwargs: Any) -> None:
+        initial = {name: getattr(service, name) for name in ("name", "summary", "description")}
+        super().__init__(*args, initial=initial, **kwargs)
+        self.service = service
+
+    def save(self, *, by: Actor) -> Service | None:
+        """The changed service; None where it was refused, with the reasons at their fields."""
+        try:
+            return publishing.update_service(service=self.service, by=by, **self.cleaned_data)
+        except ValidationError as refusal:
+            self.add_error(None, refusal)
+            return None

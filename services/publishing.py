@@ -1,0 +1,321 @@
+"""Making and changing offers. Making a version runnable is builds.py's business, taking zips apart sources.py's.
+
+Every verb refuses with a ValidationError whose keys are the verb's own argument names (`upload`, `openapi_file`,
+`name`, `memory_mib`, …): a form with fields of the same names takes it by ``form.add_error(None, error)``.
+Who may do it is the caller's question (rules.py).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.files.base import File
+from django.db import transaction
+from django.utils import timezone
+from django.utils.text import slugify
+
+from portal.accounts.actors import Actor
+from portal.accounts.models import Account
+from services import builds, contracts, sources
+from services.contracts import Contract, ContractRejected
+from services.models import Service, ServiceVersion
+from services.sources import Source, SourceRejected
+
+FIRST_NUMBER = "1.0.0"
+NUMBER = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re.ASCII)
+CPU_MILLIS_MIN = 100
+MEMORY_MIB_MIN = 64
+TIME_LIMIT_SECONDS_MIN = 1
+RESOURCES = {  # argument: (least, name of the default, name of the ceiling, in words)
+    "cpu_millis": (CPU_MILLIS_MIN, "JOB_CPU_MILLIS_DEFAULT", "JOB_CPU_MILLIS_MAX", "thousandths of a vCPU"),
+    "memory_mib": (MEMORY_MIB_MIN, "JOB_MEMORY_MIB_DEFAULT", "JOB_MEMORY_MIB_MAX", "MiB of memory"),
+    "time_limit_seconds": (
+        TIME_LIMIT_SECONDS_MIN,
+        "JOB_TIME_LIMIT_SECONDS_DEFAULT",
+        "JOB_TIME_LIMIT_SECONDS_MAX",
+        "seconds",
+    ),
+}
+
+# Asked before a service is deleted: the layers above know things that this one does not.
+_objectors: list[Callable[[Service], str | None]] = []
+Objector = TypeVar("Objector", bound=Callable[[Service], str | None])
+
+
+def may_object(ask: Objector) -> Objector:
+    """Register ``ask``: it returns why ``service`` must not be deleted now, in words for its owner, or None."""
+    _objectors.append(ask)
+    return ask
+
+
+def create_service(
+    *,
+    account: Account,
+    by: Actor,
+    name: str,
+    upload: File,
+    summary: str = "",
+    description: str = "",
+    openapi_file: File | None = None,
+    runtime: str = ServiceVersion.RuntimeName.PYTHON,
+    cpu_millis: int | None = None,
+    memory_mib: int | None = None,
+    time_limit_seconds: int | None = None,
+    network: str = ServiceVersion.Network.NONE,
+    slug: str = "",
+) -> Service:
+    """Offer a new service with version 1.0.0, whose build is asked for. None for a resource means the default.
+
+    The slug is made from the name, with a number behind it where the account has such a service already; a given
+    ``slug`` must be free.
+    """
+    asked = {"cpu_millis": cpu_millis, "memory_mib": memory_mib, "time_limit_seconds": time_limit_seconds}
+    words = _checked_words(name=name, summary=summary, description=description)
+    settled = _settled(runtime=runtime, network=network, **asked)
+    source = _checked_source(upload)
+    contract, origin = _described(source, openapi_file, name=words["name"], summary=words["summary"])
+    sources.store(upload, sha256=source.sha256)
+    with transaction.atomic():
+        Account.objects.select_for_update().get(pk=account.pk)  # two at once get two slugs
+        service = Service(account=account, slug=_free_slug(account, slug, words["name"]), created_by=by.user, **words)
+        _validate(service)
+        service.save()
+        version = _new_version(service, by, FIRST_NUMBER, _code_of(source), contract, origin, settled)
+        builds.request_build(version=version, by=by)
+    return service
+
+
+def add_version(
+    *,
+    service: Service,
+    by: Actor,
+    number: str | None = None,
+    upload: File | None = None,
+    openapi_file: File | None = None,
+    runtime: str | None = None,
+    cpu_millis: int | None = None,
+    memory_mib: int | None = None,
+    time_limit_seconds: int | None = None,
+    network: str | None = None,
+) -> ServiceVersion:
+    """Add a version and ask for its build. What is None stays as in the latest version; the number grows by a minor.
+
+    The API description: ``openapi_file``, else that of a new zip, else an uploaded one stays, else a new default.
+    """
+    latest = service.versions.latest("id")
+    asked = {"cpu_millis": cpu_millis, "memory_mib": memory_mib, "time_limit_seconds": time_limit_seconds}
+    kept = {key: getattr(latest, key) if value is None else value for key, value in asked.items()}
+    settled = _settled(runtime=runtime or latest.runtime, network=network or latest.network, **kept)
+    if upload is None:
+        code = _Code.of(latest)
+        contract, origin = contracts.load(latest.openapi), latest.openapi_origin
+        if openapi_file is not None:
+            contract, origin = _parsed(openapi_file), ServiceVersion.OpenapiOrigin.UPLOADED
+    else:
+        source = _checked_source(upload)
+        code = _code_of(source)
+        if openapi_file is None and not source.openapi and latest.openapi_origin == latest.OpenapiOrigin.UPLOADED:
+            contract, origin = contracts.load(latest.openapi), latest.openapi_origin
+        else:
+            contract, origin = _described(source, openapi_file, name=service.name, summary=service.summary)
+        sources.store(upload, sha256=source.sha256)
+    with transaction.atomic():
+        service = _locked(service)
+        version = _new_version(service, by, _checked_number(service, number), code, contract, origin, settled)
+        service.save(update_fields=["updated_at"])
+        builds.request_build(version=version, by=by)
+    return version
+
+
+def update_service(
+    *, service: Service, by: Actor, name: str | None = None, summary: str | None = None, description: str | None = None
+) -> Service:
+    """Change what people read about the service. Its slug, and so every address, stays."""
+    given = {"name": name, "summary": summary, "description": description}
+    words = _checked_words(**{key: getattr(service, key) if value is None else value for key, value in given.items()})
+    with transaction.atomic():
+        service = _locked(service)
+        for key, value in words.items():
+            setattr(service, key, value)
+        _validate(service)
+        service.save(update_fields=[*words, "updated_at"])
+    return service
+
+
+def delete_service(*, service: Service, by: Actor) -> Service:
+    """Hide the service and free its slug. Finished jobs stay with those who ran them, with their results.
+
+    Refused (ValidationError without a key) while the service has live jobs. A build under way runs to its end, unseen.
+    """
+    with transaction.atomic():
+        service = _locked(service)
+        objections = [words for ask in _objectors if (words := ask(service))]
+        if objections:
+            raise ValidationError(objections)
+        service.deleted_at = timezone.now()
+        service.save(update_fields=["deleted_at", "updated_at"])
+    return service
+
+
+def next_number(service: Service) -> str:
+    """The number that `add_version` gives by itself: the next minor."""
+    major, minor, _ = max(_numbers(service), default=(1, -1, 0))
+    return f"{major}.{minor + 1}.0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Code:
+    """The columns of a version that say what its code is."""
+
+    source_sha256: str
+    source_size: int
+    source_name: str
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, version: ServiceVersion) -> "_Code":
+        return cls(**{name: getattr(version, name) for name in cls.__dataclass_fields__})
+
+
+def _code_of(source: Source) -> _Code:
+    return _Code(
+        source_sha256=source.sha256, source_size=source.size, source_name=source.name[-255:], warnings=source.warnings
+    )
+
+
+def _new_version(
+    service: Service, by: Actor, number: str, code: _Code, contract: Contract, origin: str, settled: dict[str, Any]
+) -> ServiceVersion:
+    version = ServiceVersion(
+        service=service,
+        number=number,
+        created_by=by.user,
+        openapi=contracts.dump(contract, "json"),
+        openapi_origin=origin,
+        warnings=[*(words for words in code.warnings if words not in contracts.WARNINGS), *contract.warnings],
+        source_sha256=code.source_sha256,
+        source_size=code.source_size,
+        source_name=code.source_name,
+        **settled,
+    )
+    _validate(version)
+    version.save()
+    return version
+
+
+def _locked(service: Service) -> Service:
+    """The row as it is now, held until the transaction ends."""
+    found = Service.objects.select_for_update().filter(pk=service.pk, deleted_at=None).first()
+    if found is None:
+        raise ValidationError("The service was deleted in the meantime. Go back to your services.")
+    return found
+
+
+def _validate(row: Service | ServiceVersion) -> None:
+    """Hold the row against its columns: lengths and choices. What else there is to check was checked before."""
+    ours = {"account", "service", "created_by", "warnings"}
+    row.clean_fields(exclude=ours & {field.name for field in row._meta.fields})
+
+
+def _checked_words(*, name: str, summary: str, description: str) -> dict[str, str]:
+    words = {"name": name.strip(), "summary": " ".join(summary.split()), "description": description.strip()}
+    if not words["name"]:
+        raise ValidationError({"name": "A service needs a name, by which people find it. Write one."})
+    unprintable = next((key for key in ("name", "summary") if not words[key].isprintable()), None)
+    if unprintable or "\0" in words["description"]:
+        raise ValidationError({unprintable or "description": "It has control characters. Remove them."})
+    return words
+
+
+def _settled(*, runtime: str, network: str, **resources: int | None) -> dict[str, Any]:
+    """Runtime, network and resources within what the operator allows. Raises ValidationError."""
+    problems: dict[str, str] = {}
+    settled: dict[str, Any] = {"runtime": runtime, "network": network}
+    for name, value in resources.items():
+        least, default, ceiling, unit = RESOURCES[name]
+        most = getattr(settings, ceiling)
+        settled[name] = min(getattr(settings, default), most) if value is None else value
+        if not least <= settled[name] <= most:
+            problems[name] = (
+                f"{settled[name]:,} {unit} is not possible: this instance allows {least:,} to {most:,}. "
+                "Choose a value in between, or ask the operator for more."
+            )
+    if runtime not in ServiceVersion.RuntimeName:
+        problems["runtime"] = f"There is no runtime {runtime!r}. Choose one of {', '.join(ServiceVersion.RuntimeName)}."
+    if network not in ServiceVersion.Network:
+        problems["network"] = f"Choose one of {', '.join(ServiceVersion.Network)}."
+    if network == ServiceVersion.Network.OPEN and not settings.JOB_NETWORK_ALLOWED:
+        problems["network"] = (
+            "The operator of this instance keeps the network of every job closed. Choose Closed, or ask the operator."
+        )
+    if problems:
+        raise ValidationError(problems)
+    return settled
+
+
+def _checked_source(upload: File) -> Source:
+    try:
+        return sources.check(upload, name=upload.name or "")
+    except SourceRejected as rejected:
+        raise ValidationError({"upload": rejected.messages}) from rejected
+
+
+def _described(source: Source, openapi_file: File | None, *, name: str, summary: str) -> tuple[Contract, str]:
+    """The API description and where it comes from: brought beside the zip, found in it, or the default."""
+    if openapi_file is not None:
+        return _parsed(openapi_file), ServiceVersion.OpenapiOrigin.UPLOADED
+    if source.openapi:
+        try:
+            contract = contracts.parse(source.openapi, name=source.openapi_name)
+        except ContractRejected as rejected:
+            raise ValidationError({"upload": rejected.messages}) from rejected
+        return contract, ServiceVersion.OpenapiOrigin.ARCHIVE
+    return contracts.default(name=name, summary=summary, source=source), ServiceVersion.OpenapiOrigin.DEFAULT
+
+
+def _parsed(openapi_file: File) -> Contract:
+    openapi_file.seek(0)
+    text = openapi_file.read(settings.OPENAPI_MAX_BYTES + 1)
+    try:
+        return contracts.parse(text, name=(openapi_file.name or "openapi").rpartition("/")[2])
+    except ContractRejected as rejected:
+        raise ValidationError({"openapi_file": rejected.messages}) from rejected
+
+
+def _free_slug(account: Account, wanted: str, name: str) -> str:
+    taken = set(Service.objects.filter(account=account, deleted_at=None).values_list("slug", flat=True))
+    if wanted:
+        if wanted in taken:
+            raise ValidationError({"slug": f"This account has a service {wanted} already. Choose another slug."})
+        return wanted
+    base = slugify(name)[:56].strip("-_") or "service"
+    number = 1
+    while (slug := base if number == 1 else f"{base}-{number}") in taken:
+        number += 1
+    return slug
+
+
+def _numbers(service: Service) -> list[tuple[int, ...]]:
+    return [tuple(map(int, number.split("."))) for number in service.versions.values_list("number", flat=True)]
+
+
+def _checked_number(service: Service, number: str | None) -> str:
+    if not number:
+        return next_number(service)
+    if not NUMBER.fullmatch(number):
+        raise ValidationError(
+            {"number": f"{number!r} is not a version: write three numbers with dots, like {next_number(service)}."}
+        )
+    highest = max(_numbers(service), default=(0, 0, -1))
+    if tuple(map(int, number.split("."))) <= highest:
+        newest = ".".join(map(str, highest))
+        raise ValidationError(
+            {
+                "number": f"{number} does not come after {newest}, the newest version, and a version never changes. "
+                f"Choose a higher one, like {next_number(service)}."
+            }
+        )
+    return number

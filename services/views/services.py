@@ -1,0 +1,165 @@
+"""My services, a new one, and one service: what it is and what people read about it."""
+
+from uuid import UUID
+
+from django.conf import settings as django_settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.vary import vary_on_headers
+
+from portal.accounts.actors import Actor
+from portal.accounts.requests import AccountRequest
+from portal.lib import markdown, pagination
+from services import publishing, rules
+from services import template as project_template
+from services.forms import DESCRIPTION_MAX, ServiceForm, SettingsForm
+from services.models import Build, BuildStatus, Service, ServiceVersion
+from services.views import fingerprint, get_service, go, live, refused, shell
+
+TEMPLATE_COMMANDS = """\
+unzip mercato-template.zip -d my-service
+cd my-service
+python -m src
+zip -r ../my-service.zip .
+"""
+
+
+@login_required
+@require_GET
+@vary_on_headers("HX-Request")
+def index(request: AccountRequest) -> HttpResponse:
+    """My services with the state of their newest build; live while one is being made."""
+    query = request.GET.get("q", "").strip()
+    page = pagination.newest_first(_listed(Service.objects.visible_to(request.account), query), query=request.GET)
+    context = {
+        "page": page,
+        "query": query,
+        "any_live": any(service.build_status in BuildStatus.live() for service in page.rows),
+        "can_create": rules.can_create(request.user, request.account),
+        "seen": fingerprint(*((service.pk, service.build_status) for service in page.rows)),
+    }
+    if request.htmx:
+        return live(request, "services/service_list.html#list", context)
+    return render(request, "services/service_list.html", context)
+
+
+def _listed(services: QuerySet[Service], query: str) -> QuerySet[Service]:
+    if query:
+        services = services.filter(Q(name__icontains=query) | Q(summary__icontains=query) | Q(slug__icontains=query))
+    newest = ServiceVersion.objects.filter(service=OuterRef("pk")).order_by("-id")
+    builds = Build.objects.filter(version=OuterRef("newest_version")).order_by("-id")
+    return services.defer("description").annotate(
+        newest_version=Subquery(newest.values("pk")[:1]),
+        newest_number=Subquery(newest.values("number")[:1]),
+        build_status=Subquery(builds.values("status")[:1]),
+    )
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def create(request: AccountRequest) -> HttpResponse:
+    """A new service: from the template to an upload. It goes on at the log of the first build."""
+    if not rules.can_create(request.user, request.account):
+        raise refused(rules.can_create, request.account)
+    form = ServiceForm(request.POST or None, request.FILES or None)
+    if form.is_valid() and (service := form.create(account=request.account, by=Actor.of(request))):
+        return go(request, newest_build_url(service))
+    context = {"form": form, "source_max_bytes": django_settings.SOURCE_MAX_BYTES, "commands": TEMPLATE_COMMANDS}
+    template = "services/service_create.html" + ("#form" if request.htmx else "")
+    return render(request, template, context, status=422 if form.errors else 200)
+
+
+@login_required
+@require_GET
+def template(request: AccountRequest) -> HttpResponse:
+    """The project template as a zip."""
+    return HttpResponse(
+        project_template.as_zip(),
+        content_type="application/zip",
+        headers={"Content-Disposition": 'attachment; filename="mercato-template.zip"'},
+    )
+
+
+@login_required
+@require_POST
+def preview_description(request: AccountRequest) -> HttpResponse:
+    """Markdown as the page of the service will show it."""
+    text = request.POST.get("description", "")[:DESCRIPTION_MAX]
+    return render(request, "services/_description.html", {"html": markdown.render(text)})
+
+
+@login_required
+@require_GET
+@vary_on_headers("HX-Request")
+def detail(request: AccountRequest, service_id: UUID) -> HttpResponse:
+    """The overview of a service."""
+    service = get_service(request, service_id)
+    context = shell(request, service, "overview") | {"html": markdown.render(service.description)}
+    if request.htmx:
+        return live(request, "services/service_base.html#head", context)
+    return render(request, "services/service_detail.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+@vary_on_headers("HX-Request")
+def settings(request: AccountRequest, service_id: UUID) -> HttpResponse:
+    """Name, summary and description; and the end of the service."""
+    can = rules.can_edit if request.method == "POST" else rules.can_view
+    service = get_service(request, service_id, can=can)
+    form = SettingsForm(request.POST or None, service=service)
+    if form.is_valid() and form.save(by=Actor.of(request)):
+        messages.success(request, "Saved.")
+        return go(request, request.path)
+    return _settings_page(request, service, form)
+
+
+def _settings_page(
+    request: AccountRequest, service: Service, form: SettingsForm, *, objections: list[str] | None = None
+) -> HttpResponse:
+    context = shell(request, service, "settings") | {
+        "form": form,
+        "objections": objections,
+        "can_delete": rules.can_delete(request.user, service),
+        "loss": _loss(service),
+    }
+    template = "services/service_settings.html" + ("#form" if request.htmx else "")
+    return render(request, template, context, status=422 if form.errors or objections else 200)
+
+
+def _loss(service: Service) -> str:
+    """What deleting takes away, in words for its dialog."""
+    counts = {
+        "version": service.versions.count(),
+        "build": Build.objects.filter(version__service=service).count(),
+    }
+    named = " and ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in counts.items())
+    return (
+        f"Its {named}, with source, API description and logs, can not be opened again, and nobody can start a job of "
+        "it. Finished jobs stay, with their results, with those who ran them. There is no way back."
+    )
+
+
+@login_required
+@require_POST
+def delete(request: AccountRequest, service_id: UUID) -> HttpResponse:
+    """The end of the service, once its page has said what is lost."""
+    service = get_service(request, service_id, can=rules.can_delete)
+    try:
+        publishing.delete_service(service=service, by=Actor.of(request))
+    except ValidationError as refusal:
+        return _settings_page(request, service, SettingsForm(service=service), objections=refusal.messages)
+    messages.success(request, f"{service.name} is deleted.")
+    return go(request, reverse("services:list"))
+
+
+def newest_build_url(service: Service) -> str:
+    """The page of the build that a new version has just asked for."""
+    build = Build.objects.filter(version__service=service).order_by("-id").only("pk").first()
+    return reverse("services:build", args=[service.pk, build.pk]) if build else service.get_absolute_url()
