@@ -1,0 +1,140 @@
+"""Executions, whoever asked for them. The row is the truth; who may write it, and when, is claiming.py's business."""
+
+from uuid import UUID
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from portal.accounts.models import Account
+from portal.lib.claims import Claimable
+from portal.lib.ids import new_id
+from services.models import ServiceVersion
+
+RASTER_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+PICTURE_MAX_BYTES = 5_000_000
+
+
+class Status(models.TextChoices):
+    """A job only moves forward: QUEUED → STARTING → RUNNING → one of the final three."""
+
+    QUEUED = "QUEUED", "Waiting"
+    STARTING = "STARTING", "Starting"
+    RUNNING = "RUNNING", "Running"
+    SUCCEEDED = "SUCCEEDED", "Succeeded"
+    FAILED = "FAILED", "Failed"
+    CANCELLED = "CANCELLED", "Cancelled"
+
+
+LIVE: tuple[str, ...] = (Status.QUEUED, Status.STARTING, Status.RUNNING)
+CLAIMED: tuple[str, ...] = (Status.STARTING, Status.RUNNING)
+FINAL: tuple[str, ...] = (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
+
+
+class Reason(models.TextChoices):
+    """Why a job did not succeed: something that a person can act on."""
+
+    ERROR = "error", "The code raised an error"
+    TIMEOUT = "timeout", "The time limit was reached"
+    OUT_OF_MEMORY = "out_of_memory", "The memory limit was reached"
+    TOO_MANY_PROCESSES = "too_many_processes", "The process limit was reached"
+    OUTPUT_TOO_LARGE = "output_too_large", "The output limit was reached"
+    INVALID_INPUT = "invalid_input", "The input does not fit the code"
+    INVALID_RESULT = "invalid_result", "The result cannot be written as JSON"
+    LOST = "lost", "The sandbox or its host went away"
+    CANCELLED = "cancelled", "It was cancelled"
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    def visible_to(self, account: Account) -> "JobQuerySet":
+        """The jobs that ``account`` may see: its own. A provider does not see a consumer's."""
+        return self.filter(account=account)
+
+    def live(self) -> "JobQuerySet":
+        return self.filter(status__in=LIVE)
+
+
+class Job(Claimable):
+    """One execution of a version. Its log has the kind ``job``; its files are JobFile rows."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="jobs")
+    version = models.ForeignKey(ServiceVersion, models.PROTECT, related_name="jobs")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    status = models.CharField(max_length=16, choices=Status, default=Status.QUEUED)
+    reason = models.CharField(max_length=24, choices=Reason, blank=True)
+    detail = models.TextField(blank=True, help_text="the reason in words, with what to do next")
+    error = models.JSONField(null=True, help_text="class, message and the user's own frames of an uncaught exception")
+    created_at = models.DateTimeField(auto_now_add=True)
+    claimed_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True, help_text="when the user's code was started")
+    ended_at = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    cancel_requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    wall_seconds = models.FloatField(null=True)
+    cpu_seconds = models.FloatField(null=True)
+    memory_peak_bytes = models.PositiveBigIntegerField(null=True)
+    log_archived = models.BooleanField(default=False, help_text="the log of the last attempt lies in storage")
+    limit_tier = models.CharField(max_length=16, blank=True, help_text="how the host held the limits: v2, v1, rlimit")
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("account", "-id"), name="jobs_of_account"),
+            models.Index(
+                fields=("id",), name="live_jobs", condition=models.Q(status__in=("QUEUED", "STARTING", "RUNNING"))
+            ),
+            models.Index(fields=("ended_at",), name="open_logs", condition=models.Q(log_archived=False)),
+        )
+
+    def __str__(self) -> str:
+        return f"job {self.pk}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("jobs:detail", args=[self.pk])
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in LIVE
+
+    @property
+    def short_id(self) -> str:
+        """The end of the id, which is random; for people, never to look a job up."""
+        return str(self.pk)[-8:]
+
+    def log_name(self) -> tuple[str, UUID, int]:
+        """Where the log of the current attempt is: kind, id and attempt for portal.lib.logstream."""
+        return "job", self.pk, max(self.attempt, 1)
+
+
+class JobInput(models.Model):
+    """What the consumer sent: JSON texts, kept as they came. A table of its own, so that lists stay narrow."""
+
+    job = models.OneToOneField(Job, models.CASCADE, primary_key=True, related_name="input")
+    data = models.TextField()
+    params = models.TextField()
+
+    def __str__(self) -> str:
+        return f"input of {self.job_id}"
+
+
+class JobFile(models.Model):
+    """A file that the job left in its output folder; ``output.json`` is the result."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="files")
+    name = models.CharField(max_length=1024, help_text="path below the output folder, with slashes")
+    size = models.PositiveBigIntegerField(help_text="bytes")
+    content_type = models.CharField(max_length=128)
+    key = models.CharField(max_length=255, help_text="name in storage")
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("job", "name"), name="one_file_per_name"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether its page may show it: a raster image runs nothing, unlike an SVG."""
+        return self.content_type in RASTER_TYPES and self.size <= PICTURE_MAX_BYTES

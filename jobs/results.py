@@ -1,0 +1,129 @@
+"""Taking over what a job left in its output folder, and handing it out again."""
+
+import mimetypes
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from uuid import UUID
+
+from django.core.files import File
+from django.core.files.storage import default_storage
+
+from jobs.models import Job, JobFile
+
+RESULT_NAME = "output.json"
+PREVIEW_MAX_BYTES = 1_000_000
+
+
+class OutputRefused(Exception):
+    """The output folder holds something that is not taken over. The text says what and why."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    name: str
+    size: int
+
+
+def collect(job: Job, folder: Path, *, max_bytes: int, max_files: int) -> list[JobFile]:
+    """Copy the files of ``folder`` to storage; returns unsaved rows. Raises OutputRefused, OSError.
+
+    The folder is foreign content: no link is followed, and only regular files are read. Copying twice is no error, so
+    a successor can begin again where its predecessor died.
+    """
+    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        found = list(_walk(root, max_files=max_files))
+        total = sum(file.size for file in found)
+        if total > max_bytes:
+            raise OutputRefused(
+                f"The output folder holds {total:,} bytes, and {max_bytes:,} are allowed. Write less, or compress it."
+            )
+        return [_store(job, root, file) for file in found]
+    finally:
+        os.close(root)
+
+
+def result_text(job: Job) -> tuple[str, bool]:
+    """The JSON text of the result for a page, and whether it was cut there. Empty if there is none."""
+    row = job.files.filter(name=RESULT_NAME).first()
+    if row is None:
+        return "", False
+    with default_storage.open(row.key) as file:
+        text = file.read(PREVIEW_MAX_BYTES).decode("utf-8", "replace")
+    return text, row.size > PREVIEW_MAX_BYTES
+
+
+def open_file(row: JobFile) -> IO[bytes]:
+    """The content of a result file. Raises FileNotFoundError."""
+    return default_storage.open(row.key)
+
+
+def prefix(job_id: UUID) -> str:
+    """Where the files of a job lie in storage."""
+    return f"jobs/{job_id}"
+
+
+def _walk(root: int, *, max_files: int) -> Iterator[_Found]:
+    count = 0
+    for path, folders, names, descriptor in os.fwalk(".", dir_fd=root, follow_symlinks=False):
+        folders.sort()
+        for name in sorted(folders + names):  # a link to a folder is among the folders
+            relative = os.path.normpath(os.path.join(path, name))  # noqa: PTH118 (fwalk speaks strings)
+            status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                continue
+            if not stat.S_ISREG(status.st_mode):
+                raise OutputRefused(
+                    f"`{_shown(relative)}` in the output folder is a link or a special file. "
+                    "Only regular files are taken over: copy the content instead of linking to it."
+                )
+            _check_name(relative)
+            count += 1
+            if count > max_files:
+                raise OutputRefused(
+                    f"The output folder holds more than {max_files:,} files. Pack them into one archive."
+                )
+            yield _Found(relative, status.st_size)
+
+
+def _check_name(name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise OutputRefused(f"The file name `{_shown(name)}` is not UTF-8. Rename it.") from None
+    if len(name) > 1000 or any(ord(character) < 32 or ord(character) == 127 for character in name):
+        raise OutputRefused(f"The file name `{_shown(name)[:80]}` is too long or has control characters. Rename it.")
+
+
+def _shown(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode().encode("unicode_escape").decode()
+
+
+def _store(job: Job, root: int, found: _Found) -> JobFile:
+    folder = root
+    *parents, leaf = found.name.split("/")
+    opened: list[int] = []
+    try:
+        for parent in parents:  # one component at a time: O_NOFOLLOW guards only the last one of a path
+            folder = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            opened.append(folder)
+        descriptor = os.open(leaf, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    finally:
+        for each in opened:
+            os.close(each)
+    key = f"{prefix(job.pk)}/{job.attempt}/{found.name}"
+    with os.fdopen(descriptor, "rb") as source:
+        if default_storage.exists(key):
+            default_storage.delete(key)
+        saved = default_storage.save(key, File(source, name=leaf))
+    return JobFile(
+        job=job,
+        name=found.name,
+        size=found.size,
+        content_type=mimetypes.guess_type(leaf)[0] or "application/octet-stream",
+        key=saved,
+    )

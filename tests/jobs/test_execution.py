@@ -1,0 +1,152 @@
+"""One job at a time in the real sandbox, supervised by this process; faults with real workers are in test_faults.py."""
+
+import json
+import threading
+
+import pytest
+
+from jobs import execution, results, submission
+from jobs.models import Job, Reason, Status
+from portal.accounts.actors import Actor
+from portal.lib import logstream
+from services.runtimes import slots
+from tests.programs import version_of
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_worker")]
+
+
+def submit(code, user, *, data="{}", params="{}", **columns):
+    version = version_of(code, account=user.personal_account, **columns)
+    return submission.submit(
+        version=version, data=data, params=params, account=user.personal_account, by=Actor(user=user)
+    )
+
+
+def run(code, user, **kwargs):
+    """Submit and supervise to the end."""
+    job = submit(code, user, **kwargs)
+    assert execution.look()
+    return Job.objects.get(pk=job.pk)
+
+
+def log_of(job):
+    entries = logstream.read(*job.log_name())
+    return b"".join(entry.data for entry in entries if entry.channel in ("out", "err")).decode()
+
+
+def test_a_job_runs_to_its_result(provider):
+    job = run(
+        "def run(data, params):\n    print('adding')\n    return {'sum': sum(data['values']), 'params': params}\n",
+        provider,
+        data='{"values": [1, 2, 3]}',
+        params='{"round_up": false}',
+    )
+    assert (job.status, job.reason) == (Status.SUCCEEDED, "")
+    assert json.loads(results.result_text(job)[0]) == {"sum": 6, "params": {"round_up": False}}
+    assert log_of(job) == "adding\n"
+    assert job.created_at <= job.claimed_at <= job.started_at <= job.ended_at
+    assert job.wall_seconds > 0
+    assert job.cpu_seconds is None or job.cpu_seconds > 0
+    assert job.limit_tier in {"v2", "v1", "rlimit"}
+    assert not list(slots.occupied("job"))
+
+
+def test_files_of_the_output_folder_become_result_files(provider):
+    job = run(
+        "from pathlib import Path\n"
+        "def run(data, params):\n"
+        "    out = Path('/var/runtime/output')\n"
+        "    (out / 'plots').mkdir()\n"
+        "    (out / 'plots' / 'a.txt').write_text('hello')\n"
+        "    return [1]\n",
+        provider,
+    )
+    assert set(job.files.values_list("name", "size")) == {("plots/a.txt", 5), ("output.json", 3)}
+
+
+def test_an_uncaught_error_is_told_with_its_own_frames(provider):
+    job = run(
+        "def run(data, params):\n    return inner()\ndef inner():\n    raise ValueError('no such city')\n", provider
+    )
+    assert (job.status, job.reason) == (Status.FAILED, Reason.ERROR)
+    assert job.error["type"] == "ValueError"
+    assert job.error["message"] == "no such city"
+    assert [frame for frame in job.error["frames"] if "src/program.py:4" in frame]
+    assert not [frame for frame in job.error["frames"] if "runner" in frame]
+    assert "Traceback" in log_of(job)
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "reason"),
+    [
+        ("import time\ndef run(data, params):\n    time.sleep(60)\n", {"time_limit_seconds": 1}, Reason.TIMEOUT),
+        ("def run(data, params):\n    return len(bytearray(10**9))\n", {"memory_mib": 128}, Reason.OUT_OF_MEMORY),
+        ("import os\ndef run(data, params):\n    os.kill(os.getpid(), 11)\n", {}, Reason.ERROR),
+        ("def run(data, params):\n    return {'a': [1, object()]}\n", {}, Reason.INVALID_RESULT),
+        ("def run(data, params):\n    return {'a': float('nan')}\n", {}, Reason.INVALID_RESULT),
+        ("def run(data, params, missing):\n    return 1\n", {}, Reason.INVALID_INPUT),
+        ("import os\ndef run(data, params):\n    os.mkfifo('/var/runtime/output/x')\n", {}, Reason.OUTPUT_TOO_LARGE),
+    ],
+    ids=["timeout", "memory", "crash", "object", "nan", "input", "pipe"],
+)  # fmt: skip
+def test_a_failure_has_its_reason_in_words(provider, code, columns, reason):
+    job = run(code, provider, **columns)
+    assert (job.status, job.reason) == (Status.FAILED, reason)
+    assert len(job.detail) > 20
+    assert job.detail.rstrip().endswith((".", "`", ")"))
+
+
+def test_a_running_job_is_cancelled_with_all_its_processes(provider):
+    job = submit(
+        "import subprocess, time\n"
+        "def run(data, params):\n"
+        "    subprocess.Popen(['/bin/sleep', '600'])\n"
+        "    print('started', flush=True)\n"
+        "    time.sleep(600)\n",
+        provider,
+    )
+    supervisor = threading.Thread(target=execution.look)
+    supervisor.start()
+    wait_for(lambda: _has_printed(job), what="the first line")
+    job.refresh_from_db()
+    assert job.status == Status.RUNNING
+    submission.cancel(job=job, by=Actor(user=provider))
+    execution.kill(job, Reason.CANCELLED)
+    supervisor.join(timeout=30)
+    job.refresh_from_db()
+    assert (job.status, job.reason) == (Status.CANCELLED, Reason.CANCELLED)
+    assert not list(slots.occupied("job"))
+
+
+def _has_printed(job):
+    entries = logstream.read(*Job.objects.get(pk=job.pk).log_name())
+    return any(entry.channel == "out" for entry in entries)
+
+
+def test_a_planned_stop_leaves_the_job_to_a_successor(provider):
+    job = submit(
+        "import os, time\n"
+        "def run(data, params):\n"
+        "    for number in range(200):\n"
+        "        print('line', number, flush=True)\n"
+        "        time.sleep(0.01)\n"
+        "    return 'done'\n",
+        provider,
+    )
+    supervisor = threading.Thread(target=execution.look)
+    supervisor.start()
+    wait_for(lambda: _has_printed(job), what="the first line")
+    execution.stopping.set()
+    supervisor.join(timeout=30)
+    execution.stopping.clear()
+    job.refresh_from_db()
+    assert job.status == Status.RUNNING
+    assert execution.look()
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (Status.SUCCEEDED, 1)
+    assert log_of(job) == "".join(f"line {number}\n" for number in range(200))
+
+
+def test_nothing_to_do_is_told():
+    assert not execution.look()

@@ -1,0 +1,204 @@
+"""What a job outlives: the death of its worker, of its sandbox, of both. Real workers on the test database.
+
+What the whole instance outlives, its broker among it, is in tests/e2e/test_faults.py.
+"""
+
+import os
+import signal
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from jobs import execution, submission
+from jobs.models import FINAL, Job, JobInput, Reason, Status
+from portal.accounts.actors import Actor
+from portal.lib import logstream
+from services.runtimes import slots
+from tests.factories import JobFactory
+from tests.programs import version_of
+from tests.waiting import wait_for
+
+LINES = 300
+COUNTING = f"""
+import subprocess, time
+def run(data, params):
+    subprocess.Popen(["/bin/sleep", "600"])
+    for number in range({LINES}):
+        print("line", number, flush=True)
+        time.sleep(0.02)
+    return {{"lines": {LINES}}}
+"""
+
+
+@pytest.fixture
+def submit(live_worker, provider):
+    def submit(code=COUNTING):
+        version = version_of(code, account=provider.personal_account)
+        return submission.submit(
+            version=version, data="{}", params="{}", account=provider.personal_account, by=Actor(user=provider)
+        )
+
+    return submit
+
+
+def entries(job):
+    return logstream.read(*Job.objects.get(pk=job.pk).log_name())
+
+
+def has_printed(job, *, at_least=1):
+    job.refresh_from_db()
+    return job.attempt and sum(entry.data.count(b"\n") for entry in entries(job) if entry.channel == "out") >= at_least
+
+
+def finished(job, seconds=60):
+    def is_final():
+        job.refresh_from_db()
+        return job.status in FINAL
+
+    wait_for(is_final, what=f"the end of job {job.pk}", seconds=seconds)
+    return job
+
+
+def log_of(job):
+    return b"".join(entry.data for entry in entries(job) if entry.channel == "out").decode()
+
+
+def is_closed(job):
+    return any(entry.event == "end" for entry in entries(job))
+
+
+def processes_of(process):
+    """Pids of the sandbox: the wrapper, and all that is in its PID namespace or has its user."""
+    found = set()
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            if folder.name.isdigit() and f" {process.record.pid} " in (folder / "stat").read_text():
+                found.add(int(folder.name))
+            if folder.name.isdigit() and folder.stat().st_uid == process.record.uid != os.getuid():
+                found.add(int(folder.name))
+    return found
+
+
+def kill_sandbox(process):
+    for pid in processes_of(process):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def all_slots_are_free():
+    return not list(slots.occupied("job"))
+
+
+def test_a_job_runs_through_its_workers(submit, live_worker):
+    job = finished(submit("def run(data, params):\n    return 'done'\n"))
+    assert (job.status, job.attempt) == (Status.SUCCEEDED, 1)
+    wait_for(lambda: Job.objects.get(pk=job.pk).log_archived, what="the archived log")
+    wait_for(all_slots_are_free, what="a free slot")
+
+
+def test_a_job_outlives_its_worker_and_the_log_has_no_gap(submit, live_worker):
+    job = submit()
+    wait_for(lambda: has_printed(job), what="the first line")
+    live_worker.kill("work")
+    sandbox = execution.find(job)
+    assert not sandbox.ended()
+    live_worker.start()
+    job = finished(job)
+    assert (job.status, job.attempt) == (Status.SUCCEEDED, 1)
+    assert list(job.files.values_list("name", flat=True)) == ["output.json"]
+    wait_for(lambda: is_closed(job), what="the end of the log")
+    assert log_of(job) == "".join(f"line {number}\n" for number in range(LINES))
+    wait_for(lambda: not processes_of(sandbox.process), what="an empty sandbox")
+
+
+def test_a_job_that_ends_while_no_worker_runs_is_settled_by_the_next(submit, live_worker):
+    job = submit("import time\ndef run(data, params):\n    print('on', flush=True)\n    time.sleep(1)\n    return 7\n")
+    wait_for(lambda: has_printed(job), what="the first line")
+    live_worker.kill("work")
+    sandbox = execution.find(job)
+    wait_for(sandbox.ended, what="the end of the sandbox")
+    live_worker.start()
+    assert finished(job).status == Status.SUCCEEDED
+    assert log_of(job) == "on\n"
+
+
+def test_the_death_of_sandbox_and_worker_is_told_as_lost(submit, live_worker):
+    job = submit()
+    wait_for(lambda: has_printed(job), what="the first line")
+    sandbox = execution.find(job)
+    live_worker.kill("work")
+    kill_sandbox(sandbox.process)
+    live_worker.start()
+    job = finished(job, seconds=15)
+    assert (job.status, job.reason) == (Status.FAILED, Reason.LOST)
+    assert "line 0\n" in log_of(job)
+    wait_for(lambda: is_closed(job), what="the end of the log")
+
+
+def test_the_death_of_the_sandbox_alone_is_told_as_lost(submit):
+    job = submit()
+    wait_for(lambda: has_printed(job), what="the first line")
+    kill_sandbox(execution.find(job).process)
+    job = finished(job, seconds=15)
+    assert (job.status, job.reason) == (Status.FAILED, Reason.LOST)
+
+
+def test_cancelling_ends_every_process(submit, provider):
+    job = submit()
+    wait_for(lambda: has_printed(job), what="the first line")
+    sandbox = execution.find(job).process
+    assert len(processes_of(sandbox)) > 2
+    submission.cancel(job=job, by=Actor(user=provider))
+    job = finished(job, seconds=15)
+    assert (job.status, job.reason) == (Status.CANCELLED, Reason.CANCELLED)
+    wait_for(lambda: not processes_of(sandbox), what="an empty sandbox")
+    wait_for(lambda: is_closed(job), what="the end of the log")
+
+
+def test_a_waiting_job_that_is_cancelled_gets_an_ended_log(live_worker, provider):
+    live_worker.kill("work")
+    job = JobFactory(account=provider.personal_account)
+    submission.cancel(job=job, by=Actor(user=provider))
+    wait_for(lambda: is_closed(job), what="the end of the log")
+
+
+def test_a_job_whose_ring_was_lost_runs_all_the_same(live_worker, provider):
+    version = version_of("def run(data, params):\n    return 1\n", account=provider.personal_account)
+    job = Job.objects.create(account=provider.personal_account, version=version, created_by=provider)
+    JobInput.objects.create(job=job, data="{}", params="{}")
+    assert finished(job).status == Status.SUCCEEDED
+
+
+def test_a_claim_that_died_before_the_start_is_given_to_the_next(live_worker, provider, settings):
+    version = version_of("def run(data, params):\n    return 1\n", account=provider.personal_account)
+    job = JobFactory(
+        account=provider.personal_account,
+        version=version,
+        status=Status.STARTING,
+        host=settings.WORKER_HOST,
+        lease_expires_at=timezone.now() - timedelta(seconds=30),
+    )
+    job = finished(job)
+    assert (job.status, job.attempt) == (Status.SUCCEEDED, 2)
+
+
+def test_a_stop_of_the_workers_leaves_the_job_running(submit, live_worker):
+    job = submit()
+    wait_for(lambda: has_printed(job), what="the first line")
+    live_worker.stop()
+    job.refresh_from_db()
+    assert job.status == Status.RUNNING
+    assert not execution.find(job).ended()
+    live_worker.start()
+    assert finished(job).status == Status.SUCCEEDED
+    wait_for(lambda: is_closed(job), what="the end of the log")
+    assert log_of(job) == "".join(f"line {number}\n" for number in range(LINES))
+
+
+def test_many_jobs_share_the_slots_and_all_end(submit):
+    jobs = [submit(f"def run(data, params):\n    return {number}\n") for number in range(12)]
+    assert {finished(job).status for job in jobs} == {Status.SUCCEEDED}
+    assert {job.attempt for job in jobs} == {1}

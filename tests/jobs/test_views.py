@@ -1,0 +1,273 @@
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.urls import reverse
+
+from jobs.models import Job, Status
+from portal.accounts.models import Membership
+from tests.factories import (
+    JobFactory,
+    JobFileFactory,
+    MembershipFactory,
+    ServiceFactory,
+    ServiceVersionFactory,
+    UserFactory,
+)
+
+pytestmark = pytest.mark.django_db
+
+PAGES = ("detail", "result", "files", "log", "input")
+
+
+@pytest.fixture
+def job(provider_account):
+    return JobFactory(
+        version__service__account=provider_account,
+        version__service__name="Sum",
+        account=provider_account,
+        status=Status.SUCCEEDED,
+        input={"data": '{"values": [1, 2]}'},
+    )
+
+
+@pytest.fixture
+def version(provider_account):
+    return ServiceVersionFactory(service__account=provider_account)
+
+
+@pytest.fixture
+def maintainer(provider_account):
+    return MembershipFactory(account=provider_account, role=Membership.Role.MAINTAINER).user
+
+
+def url(name, job, *args):
+    return reverse(f"jobs:{name}", args=[job.pk, *args])
+
+
+class TestWhoSeesWhat:
+    @pytest.mark.parametrize("page", [*PAGES, "log_download", "log_stream"])
+    def test_a_stranger_gets_404_everywhere(self, client, job, stranger, page):
+        client.force_login(stranger)
+        assert client.get(url(page, job)).status_code == 404
+
+    @pytest.mark.parametrize("page", PAGES)
+    def test_members_see_it_from_any_of_their_accounts(self, client, job, teammate, page):
+        client.force_login(teammate)
+        assert client.get(url(page, job)).status_code == 200
+
+    @pytest.mark.parametrize("page", [*PAGES, "log_download", "log_stream"])
+    def test_a_visitor_is_asked_to_sign_in(self, client, job, page):
+        answer = client.get(url(page, job))
+        assert answer.status_code == 302
+        assert answer["Location"].startswith(reverse("account_login"))
+
+    def test_the_provider_of_a_service_does_not_see_what_a_consumer_ran(self, client, job, consumer_account, provider):
+        foreign = JobFactory(version=job.version, account=consumer_account)
+        client.force_login(provider)
+        assert client.get(url("detail", foreign)).status_code == 404
+        assert str(foreign.pk) not in client.get(reverse("jobs:list")).content.decode()
+
+    def test_only_maintainers_cancel(self, client, provider_account, teammate, maintainer, stranger):
+        job = JobFactory(account=provider_account)
+        for user, status in ((stranger, 404), (teammate, 403), (maintainer, 302)):
+            client.force_login(user)
+            assert client.post(url("cancel", job)).status_code == status
+        job.refresh_from_db()
+        assert job.status == Status.CANCELLED
+
+    def test_a_viewer_runs_nothing(self, client, version, teammate):
+        client.force_login(teammate)
+        client.post(reverse("accounts:switch"), {"account": version.service.account_id})
+        assert client.get(reverse("jobs:create")).status_code == 403
+        assert client.post(f"{reverse('jobs:create')}?service={version.service_id}").status_code == 403
+        assert not Job.objects.exists()
+
+    def test_a_service_of_somebody_else_cannot_be_run(self, client, version, stranger):
+        client.force_login(stranger)
+        assert client.get(f"{reverse('jobs:create')}?service={version.service_id}").status_code == 404
+        assert client.post(f"{reverse('jobs:create')}?service={version.service_id}").status_code == 404
+
+    def test_an_earlier_job_of_somebody_else_fills_no_form(self, client, job, stranger):
+        client.force_login(stranger)
+        assert client.get(f"{reverse('jobs:create')}?again={job.pk}").status_code == 404
+
+    def test_getting_changes_nothing(self, client, provider, provider_account):
+        job = JobFactory(account=provider_account)
+        client.force_login(provider)
+        assert client.get(url("cancel", job)).status_code == 405
+
+
+class TestList:
+    def test_it_says_what_to_do_first(self, client, provider):
+        client.force_login(provider)
+        page = client.get(reverse("jobs:list")).content.decode()
+        assert "No jobs yet" in page
+        assert reverse("jobs:create") in page
+
+    def test_filters_are_in_the_url(self, client, provider, job):
+        other = JobFactory(account=job.account, version__service__account=job.account, status=Status.FAILED)
+        client.force_login(provider)
+        page = client.get(reverse("jobs:list"), {"status": "FAILED"}).content.decode()
+        assert (url("detail", other) in page, url("detail", job) in page) == (True, False)
+        page = client.get(reverse("jobs:list"), {"service": job.version.service_id}).content.decode()
+        assert (url("detail", other) in page, url("detail", job) in page) == (False, True)
+        page = client.get(reverse("jobs:list"), {"status": "CANCELLED"}).content.decode()
+        assert "No job matches" in page
+
+    @pytest.mark.parametrize("query", ["status=NONSENSE", "service=nonsense", "before=nonsense", "after=%00"])
+    def test_nonsense_in_the_url_is_ignored(self, client, provider, job, query):
+        client.force_login(provider)
+        assert client.get(f"{reverse('jobs:list')}?{query}").status_code == 200
+
+    def test_the_list_asks_again_only_while_something_is_live(self, client, provider, job):
+        client.force_login(provider)
+        assert "every 3s" not in client.get(reverse("jobs:list")).content.decode()
+        JobFactory(account=job.account, version=job.version, status=Status.RUNNING)
+        assert "every 3s" in client.get(reverse("jobs:list")).content.decode()
+
+    def test_htmx_gets_the_list_alone(self, client, provider, job):
+        client.force_login(provider)
+        part = client.get(reverse("jobs:list"), headers={"HX-Request": "true"}).content.decode()
+        assert url("detail", job) in part
+        assert "<html" not in part
+
+    def test_a_page_costs_few_queries_however_many_rows(self, client, provider, job, django_assert_max_num_queries):
+        JobFactory.create_batch(30, account=job.account, version=job.version)
+        client.force_login(provider)
+        client.get(reverse("jobs:list"))  # the first request of a session notes the session
+        with django_assert_max_num_queries(6):
+            client.get(reverse("jobs:list"))
+
+
+class TestCreate:
+    def test_examples_of_the_description_fill_the_form(self, client, provider, version):
+        version.openapi = (
+            '{"openapi": "3.1.0", "info": {"title": "T", "version": "1"}, "paths": {}, "components": {"schemas": '
+            '{"InputData": {"type": "object", "properties": {"values": {"type": "array", "example": [1, 2]}}}}}}'
+        )
+        version.save()
+        client.force_login(provider)
+        page = client.get(reverse("jobs:create"), {"service": version.service_id})
+        assert "values" in page.context["form"].initial["data"]
+
+    def test_a_job_starts_and_its_page_opens(self, client, provider, version):
+        client.force_login(provider)
+        answer = client.post(
+            f"{reverse('jobs:create')}?service={version.service_id}", {"data": '{"a": 1}', "params": ""}
+        )
+        job = Job.objects.get()
+        assert answer["Location"] == url("detail", job)
+        assert (job.input.data, job.input.params, job.version) == ('{"a": 1}', "{}", version)
+
+    def test_bad_input_is_told_at_its_field_and_kept(self, client, provider, version):
+        client.force_login(provider)
+        answer = client.post(
+            f"{reverse('jobs:create')}?service={version.service_id}", {"data": '{"a": <b>', "params": "[1]"}
+        )
+        page = answer.content.decode()
+        assert answer.status_code == 422
+        assert "line 1, column 7" in page
+        assert "{&quot;a&quot;: &lt;b&gt;" in page
+        assert not Job.objects.exists()
+
+    def test_running_again_brings_the_same_input(self, client, provider, job):
+        client.force_login(provider)
+        page = client.get(reverse("jobs:create"), {"again": job.pk})
+        assert page.context["form"].initial["data"] == '{"values": [1, 2]}'
+
+    def test_a_service_that_is_not_built_says_what_to_do(self, client, provider, provider_account):
+        version = ServiceVersionFactory(service__account=provider_account, built=False)
+        client.force_login(provider)
+        page = client.get(reverse("jobs:create"), {"service": version.service_id}).content.decode()
+        assert "not built yet" in page
+        assert reverse("services:builds", args=[version.service_id]) in page
+
+    def test_without_services_it_leads_to_the_first(self, client, provider):
+        client.force_login(provider)
+        assert reverse("services:create") in client.get(reverse("jobs:create")).content.decode()
+
+    @pytest.mark.parametrize("query", ["service=nonsense", "again=nonsense"])
+    def test_nonsense_is_not_found(self, client, provider, query):
+        client.force_login(provider)
+        assert client.get(f"{reverse('jobs:create')}?{query}").status_code == 404
+
+    def test_a_deleted_service_cannot_be_chosen(self, client, provider, provider_account):
+        service = ServiceFactory(account=provider_account, deleted_at="2026-01-01T00:00:00Z")
+        client.force_login(provider)
+        assert client.get(reverse("jobs:create"), {"service": service.pk}).status_code == 404
+
+
+class TestDetail:
+    def test_a_live_job_opens_on_its_log_and_an_ended_one_on_its_result(self, client, provider, job):
+        client.force_login(provider)
+        assert client.get(url("detail", job)).context["tab"] == "result"
+        live = JobFactory(account=job.account, version=job.version, status=Status.RUNNING)
+        assert client.get(url("detail", live)).context["tab"] == "log"
+
+    def test_the_header_alone_is_refreshed(self, client, provider, job):
+        client.force_login(provider)
+        part = client.get(
+            url("detail", job), headers={"HX-Request": "true", "HX-Target": "job-header"}
+        ).content.decode()
+        assert "Succeeded" in part
+        assert "<html" not in part
+
+    def test_a_failure_is_explained(self, client, provider, job):
+        Job.objects.filter(pk=job.pk).update(
+            status=Status.FAILED,
+            reason="error",
+            detail="The code raised ValueError.",
+            error={"type": "ValueError", "message": "<script>no</script>", "frames": ["src/program.py:4 in run"]},
+        )
+        client.force_login(provider)
+        page = client.get(url("detail", job)).content.decode()
+        assert "The code raised an error" in page
+        assert "src/program.py:4 in run" in page
+        assert "<script>no" not in page
+
+    def test_the_result_is_shown_as_text_of_a_tree(self, client, provider, job):
+        key = default_storage.save(f"jobs/{job.pk}/1/output.json", ContentFile(b'{"sum": "</pre><script>1</script>"}'))
+        JobFileFactory(job=job, name="output.json", key=key, content_type="application/json")
+        client.force_login(provider)
+        page = client.get(url("result", job)).content.decode()
+        assert "&lt;/pre&gt;&lt;script&gt;" in page
+
+
+class TestFiles:
+    def test_a_file_is_always_a_download(self, client, provider, job):
+        key = default_storage.save(f"jobs/{job.pk}/1/a/x.html", ContentFile(b"<script>alert(1)</script>"))
+        JobFileFactory(job=job, name="a/x.html", key=key, content_type="text/html")
+        client.force_login(provider)
+        answer = client.get(url("file", job, "a/x.html"))
+        assert b"".join(answer.streaming_content) == b"<script>alert(1)</script>"
+        assert answer["Content-Disposition"] == 'attachment; filename="x.html"'
+        assert answer["X-Content-Type-Options"] == "nosniff"
+
+    def test_a_picture_is_shown_and_a_drawing_that_may_run_scripts_is_not(self, client, provider, job):
+        JobFileFactory(job=job, name="pi.png", content_type="image/png")
+        JobFileFactory(job=job, name="pi.svg", content_type="image/svg+xml")
+        client.force_login(provider)
+        page = client.get(url("files", job)).content.decode()
+        assert f'src="{url("file", job, "pi.png")}"' in page
+        assert f'src="{url("file", job, "pi.svg")}"' not in page
+
+    def test_a_stranger_downloads_nothing(self, client, stranger, job):
+        file = JobFileFactory(job=job)
+        client.force_login(stranger)
+        assert client.get(url("file", job, file.name)).status_code == 404
+
+    @pytest.mark.parametrize("name", ["../../secret_key", "%2e%2e/x", "nothing"])
+    def test_only_names_of_rows_are_found(self, client, provider, job, name):
+        client.force_login(provider)
+        assert client.get(f"{url('files', job)}{name}").status_code == 404
+
+    def test_a_file_that_storage_lost_is_not_found(self, client, provider, job):
+        file = JobFileFactory(job=job, key="jobs/none/1/gone.txt")
+        client.force_login(provider)
+        assert client.get(url("file", job, file.name)).status_code == 404
+
+
+def test_users_of_other_accounts_do_not_appear_in_the_filter(client, provider, job):
+    other = ServiceFactory(account=UserFactory().personal_account, name="Secret project")
+    client.force_login(provider)
+    assert other.name not in client.get(reverse("jobs:list")).content.decode()
