@@ -1,0 +1,116 @@
+/* The frame: theme choice, drawer, menus, shortcuts. All of it works without this file; here it gets its manners. */
+(() => {
+    "use strict";
+    const root = document.documentElement;
+    const isApple = /Mac|iP(hone|ad|od)/.test(navigator.platform);
+
+    function storedTheme() {
+        try {
+            return localStorage.getItem("theme") || "system";
+        } catch {
+            return "system";
+        }
+    }
+
+    function chooseTheme(theme) {
+        if (theme === "system") delete root.dataset.theme;
+        else root.dataset.theme = theme;
+        try {
+            if (theme === "system") localStorage.removeItem("theme");
+            else localStorage.setItem("theme", theme);
+        } catch {
+            // It holds for this page only.
+        }
+        showTheme();
+    }
+
+    function showTheme() {
+        for (const input of document.querySelectorAll("[data-theme-choice] input")) {
+            input.checked = input.value === (root.dataset.theme || "system");
+        }
+    }
+
+    document.addEventListener("change", (event) => {
+        if (event.target.closest("[data-theme-choice]")) chooseTheme(event.target.value);
+        if (event.target.closest("[data-submit-on-change]")) event.target.form.requestSubmit();
+    });
+    window.addEventListener("storage", (event) => event.key === "theme" && chooseTheme(storedTheme()));
+
+    htmx.onLoad((part) => {
+        for (const choice of part.querySelectorAll("[data-theme-choice]")) choice.hidden = false;
+        for (const key of part.querySelectorAll("[data-shortcut]")) if (isApple) key.textContent = "⌘ K";
+        showTheme();
+    });
+
+    // A row is its link, also where a tooltip lies above it.
+    document.addEventListener("click", (event) => {
+        const row = event.target.closest(".row-link");
+        if (row && !event.target.closest("a, button, input, label, summary") && !String(getSelection())) {
+            row.querySelector(".row-link__target")?.click();
+        }
+    });
+
+    // What polls pauses while nobody looks, keeps the focus where it was, and follows when one was signed out.
+    document.addEventListener("htmx:beforeRequest", (event) => {
+        if (document.hidden && !event.detail.requestConfig.triggeringEvent) event.preventDefault();
+    });
+    let focused = "";
+    document.addEventListener("htmx:beforeSwap", (event) => {
+        const { xhr, target, requestConfig } = event.detail;
+        const asked = new URL(requestConfig.path, location.href).pathname;
+        const answered = new URL(xhr.responseURL || location.href).pathname;
+        if (asked !== answered && /^\s*<!doctype html/i.test(xhr.responseText)) {
+            event.detail.shouldSwap = false;
+            if (answered.includes("/login/")) location.reload();
+            else location.assign(xhr.responseURL);
+            return;
+        }
+        const active = document.activeElement;
+        focused = target.contains(active) && active.matches("a[href]") ? active.getAttribute("href") : "";
+    });
+    document.addEventListener("htmx:afterSettle", (event) => {
+        if (!focused || document.activeElement !== document.body) return;
+        event.target.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+        focused = "";
+    });
+
+    // Menus close when focus or pointer goes elsewhere, and on Escape.
+    function closeMenus(except) {
+        for (const menu of document.querySelectorAll("[data-menu][open]")) if (menu !== except) menu.open = false;
+    }
+    document.addEventListener("pointerdown", (event) => closeMenus(event.target.closest("[data-menu]")));
+    document.addEventListener("focusin", (event) => closeMenus(event.target.closest("[data-menu]")));
+    document.addEventListener("keydown", (event) => {
+        const menu = event.target.closest?.("[data-menu][open]");
+        if (!menu) return;
+        if (event.key === "Escape") {
+            event.stopPropagation();
+            event.preventDefault();
+            menu.open = false;
+            menu.querySelector("summary").focus();
+        } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+            const items = [menu.querySelector("summary"), ...menu.querySelectorAll(".menu__item")];
+            const place = items.indexOf(event.target) + (event.key === "ArrowDown" ? 1 : -1);
+            items[(place + items.length) % items.length].focus();
+            event.preventDefault();
+        }
+    });
+
+    // The drawer is a popover; the rest of the page is inert while it is open, so that focus stays in it.
+    const drawer = document.getElementById("sidebar");
+    if (drawer?.showPopover) {
+        const rest = [...document.body.children].filter((each) => each !== drawer && each.tagName !== "SCRIPT");
+        const setRest = (isInert) => rest.forEach((each) => (each.inert = isInert));
+        drawer.addEventListener("beforetoggle", (event) => {
+            if (event.newState === "closed") setRest(false); // before the browser gives the focus back
+        });
+        drawer.addEventListener("toggle", (event) => {
+            if (event.newState !== "open") return;
+            setRest(true);
+            drawer.querySelector(".sidebar__close").focus();
+        });
+        matchMedia("(min-width: 60.01rem)").addEventListener("change", (query) => {
+            if (query.matches && drawer.matches(":popover-open")) drawer.hidePopover();
+        });
+    }
+})();

@@ -1,0 +1,70 @@
+"""A real Chromium for the tests of this folder, and a witness who fails a test for what a user would not see."""
+
+import itertools
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+FLAGS = [
+    "--no-sandbox",  # the tests run as root in a container
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+addresses = itertools.count(1)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Chromium of the system, else Playwright's own.
+
+    It ends with this folder: while Playwright runs, Django believes that this thread runs an event loop.
+    """
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Makes browsers that share no cookie, as on two devices. Each page of them must stay free of errors of scripts,
+    of reports of the content security policy, and of console errors but those of a 4xx answer.
+    """
+    contexts, complaints = [], []
+
+    def make(**options: Any) -> BrowserContext:
+        # Each from an address of its own: the rate limits of the instance are for one person, not for a test run.
+        options.setdefault("extra_http_headers", {"X-Forwarded-For": f"10.0.0.{next(addresses) % 256}"})
+        context = browser.new_context(**options)
+        context.set_default_timeout(20_000)
+        context.add_init_script(
+            "addEventListener('securitypolicyviolation', (e) => console.error('CSP: ' + e.violatedDirective + ' ' +"
+            " e.blockedURI))"
+        )
+        context.on("weberror", lambda error: complaints.append(f"{error.page and error.page.url}: {error.error}"))
+        context.on("console", lambda message: _is_complaint(message) and complaints.append(message.text))
+        contexts.append(context)
+        return context
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(new_context: Callable[..., BrowserContext]) -> Page:
+    return new_context().new_page()
+
+
+def _is_complaint(message: ConsoleMessage) -> bool:
+    is_answer = "the server responded with a status of 4" in message.text
+    return message.type in ("error", "warning") and not is_answer
