@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from redis.exceptions import RedisError
 
 from jobs import signals
 from jobs.models import CLAIMED, Job, Reason, Status
-from portal.lib import claims, doorbell
+from portal.lib import claims, doorbell, logstream
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +96,8 @@ def reap(*, is_here: Callable[[Job], bool]) -> None:
         never_started = job.status == Status.STARTING and job.host == settings.WORKER_HOST and not is_here(job)
         if never_started and requeue(job):
             log.warning("Job %s was claimed and never started; it waits again.", job.pk)
+            with suppress(RedisError):
+                logstream.delete(*job.log_name())  # nothing but its statuses is in it
         elif settle(job, status=Status.FAILED, reason=Reason.LOST, detail=LOST):
             log.warning("Job %s is lost: its lease ended and nobody renewed it.", job.pk)
             doorbell.ring("jobs.close_log", job.pk)

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from jobs import claiming, results
 from jobs.models import CLAIMED, FINAL, Job, JobFile, Reason, Status
 from portal.lib import doorbell
-from portal.lib.logstream import LogWriter
+from portal.lib.logstream import LogEnded, LogWriter
 from services import runtimes, sources
 from services.runtimes import slots
 from services.runtimes.base import Execution, JobSpec, Limits, Outcome, PlatformError, Runtime, UserError
@@ -68,6 +68,11 @@ def find(job: Job) -> Execution | None:
     wanted = (job.pk, job.attempt)
     executions = (attach(slot) for slot in slots.occupied("job"))
     return next((found for found in executions if found and (found.job_id, found.attempt) == wanted), None)
+
+
+def is_here(job: Job) -> bool:
+    """Whether a slot of this host holds ``job``, running or ended."""
+    return find(job) is not None
 
 
 def kill(job: Job, reason: str) -> None:
@@ -249,6 +254,8 @@ class _Tail:
             for channel, data in self._new():
                 self.writer.write(channel, data)
                 self.offsets[channel] += len(data)
+        except LogEnded:
+            return True  # it was settled without us, as lost; what it printed since then nobody waits for
         except RedisError as error:
             log.warning("The log of job %s waits for the broker: %s", self.execution.job_id, error)
             self.offsets = None  # what was acknowledged is in the stream itself

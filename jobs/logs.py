@@ -1,9 +1,11 @@
 """Ending and archiving the logs of jobs. While a job runs, its supervisor is the only writer."""
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.utils import timezone
 from redis.exceptions import RedisError
 
@@ -34,9 +36,14 @@ def archive(job_id: UUID, attempt: int) -> None:
     Job.objects.filter(pk=job_id, attempt__lte=attempt, status__in=FINAL).update(log_archived=True)
 
 
-def close_left_open() -> None:
-    """Close the logs that nobody closed: their supervisor died, or the broker was away at the end of the job."""
+def close_left_open(*, is_here: Callable[[Job], bool]) -> None:
+    """Close the logs that nobody closed: their supervisor died, or the broker was away at the end of the job.
+
+    ``is_here`` tells whether a slot of this host still holds the job: then its supervisor has more to write.
+    """
     overdue = timezone.now() - timedelta(seconds=LEFT_OPEN_AFTER_SECONDS)
-    left_open = Job.objects.filter(log_archived=False, status__in=FINAL, ended_at__lt=overdue).order_by("pk")
-    for job in left_open[:LEFT_OPEN_AT_A_TIME]:
-        close(job)
+    left_open = Job.objects.filter(log_archived=False, status__in=FINAL, ended_at__lt=overdue)
+    ours = left_open.filter(host__in=("", settings.WORKER_HOST)).order_by("ended_at")
+    for job in ours[:LEFT_OPEN_AT_A_TIME]:
+        if not is_here(job):
+            close(job)

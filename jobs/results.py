@@ -43,6 +43,10 @@ def collect(job: Job, folder: Path, *, max_bytes: int, max_files: int) -> list[J
                 f"The output folder holds {total:,} bytes, and {max_bytes:,} are allowed. Write less, or compress it."
             )
         return [_store(job, root, file) for file in found]
+    except PermissionError as error:
+        raise OutputRefused(
+            f"`{_shown(str(error.filename))}` in the output folder may not be read. Leave files and folders readable."
+        ) from None
     finally:
         os.close(root)
 

@@ -47,9 +47,9 @@ def tick() -> None:
     """Every two seconds: fence this host, settle what nobody holds, ring again for what waits."""
     if time.monotonic() - STARTED > RESTART_GRACE_SECONDS:
         execution.kill_expired()
-        claiming.reap(is_here=lambda job: execution.find(job) is not None)
+        claiming.reap(is_here=execution.is_here)
     claiming.ring_again()
-    logs.close_left_open()
+    logs.close_left_open(is_here=execution.is_here)
 
 
 @worker_ready.connect

@@ -2,10 +2,12 @@
 
 import json
 import threading
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
-from jobs import execution, results, submission
+from jobs import claiming, execution, logs, results, submission
 from jobs.models import Job, Reason, Status
 from portal.accounts.actors import Actor
 from portal.lib import logstream
@@ -150,3 +152,36 @@ def test_a_planned_stop_leaves_the_job_to_a_successor(provider):
 
 def test_nothing_to_do_is_told():
     assert not execution.look()
+
+
+def test_what_runs_on_after_its_job_was_given_up_is_ended_and_cleared(provider):
+    job = submit("import time\ndef run(data, params):\n    print('on', flush=True)\n    time.sleep(600)\n", provider)
+    supervisor = threading.Thread(target=execution.look)
+    supervisor.start()
+    wait_for(lambda: _has_printed(job), what="the first line")
+    execution.stopping.set()
+    supervisor.join(timeout=30)
+    execution.stopping.clear()
+    Job.objects.filter(pk=job.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=60))
+    claiming.reap(is_here=execution.is_here)
+    job.refresh_from_db()
+    assert (job.status, job.reason) == (Status.FAILED, Reason.LOST)
+    logs.close(job)  # as the ring of the reaper does
+    assert execution.look()
+    assert not list(slots.occupied("job"))
+    settled = Job.objects.get(pk=job.pk)
+    assert (settled.status, settled.reason) == (Status.FAILED, Reason.LOST)
+
+
+def test_a_lease_that_nobody_could_renew_ends_the_sandbox(provider):
+    job = submit("import time\ndef run(data, params):\n    print('on', flush=True)\n    time.sleep(600)\n", provider)
+    supervisor = threading.Thread(target=execution.look)
+    supervisor.start()
+    wait_for(lambda: _has_printed(job), what="the first line")
+    execution.kill_expired()
+    assert not execution.find(Job.objects.get(pk=job.pk)).ended()
+    next(slots.occupied("job")).lease(timezone.now() - timedelta(seconds=1))
+    execution.kill_expired()
+    supervisor.join(timeout=30)
+    job.refresh_from_db()
+    assert (job.status, job.reason) == (Status.FAILED, Reason.LOST)
