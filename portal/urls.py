@@ -21,6 +21,7 @@ urlpatterns = [
     path("jobs/", include("jobs.urls")),
     path("account/", include("portal.accounts.urls")),
     path("accounts/", include("allauth.urls")),
+    path("favicon.ico", pages.favicon),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

@@ -206,8 +206,8 @@ class SettingsForm(DescribedForm):
     """What may change without a new version."""
 
     def __init__(self, *args: Any, service: Service, **kwargs: Any) -> None:
-        initial = {name: getattr(service, name) for name in ("name", "summary", "description")}
-        super().__init__(*args, initial=initial, **kwargs)
+        kwargs["initial"] = {name: getattr(service, name) for name in ("name", "summary", "description")}
+        super().__init__(*args, **kwargs)
         self.service = service
 
     def save(self, *, by: Actor) -> Service | None:

@@ -94,9 +94,7 @@ class ServiceVersion(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = (
-            models.UniqueConstraint(fields=("service", "number"), name="one_version_per_number"),
-        )
+        constraints = (models.UniqueConstraint(fields=("service", "number"), name="one_version_per_number"),)
 
     def __str__(self) -> str:
         return f"{self.service} {self.number}"

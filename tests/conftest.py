@@ -21,6 +21,7 @@ from django.db import connection
 
 from portal.accounts.models import Account, Membership, User
 from portal.lib import valkey as valkey_server
+from services.runtimes import sandbox, slots
 from tests import children
 from tests.factories import MembershipFactory, UserFactory, personal_account
 from tests.live_stack import LiveStack
@@ -44,6 +45,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_unconfigure() -> None:
+    for kind in slots.KINDS:
+        for slot in slots.occupied(kind):
+            sandbox.clear(slot)  # a test that was cut off leaves processes, mounts and control groups
     shutil.rmtree(TESTS_HOME, ignore_errors=True)
 
 

@@ -96,7 +96,8 @@ class LiveStack:
 
     def manage(self, *arguments: str) -> str:
         """Run a management command on this instance; its standard output."""
-        done = subprocess.run(self.command(*arguments), env=self.environment, capture_output=True, text=True, check=False)
+        command = self.command(*arguments)
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

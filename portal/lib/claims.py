@@ -35,8 +35,10 @@ def claim(waiting: QuerySet[Row], *, host: str, lease_seconds: float, **changes:
     """
     while candidates := list(waiting.values_list("pk", "attempt")[:CANDIDATES_AT_A_TIME]):
         for pk, attempt in candidates:
-            won = waiting.order_by().filter(pk=pk, attempt=attempt).update(
-                attempt=F("attempt") + 1, host=host, lease_expires_at=lease_end(lease_seconds), **changes
+            won = (
+                waiting.order_by()
+                .filter(pk=pk, attempt=attempt)
+                .update(attempt=F("attempt") + 1, host=host, lease_expires_at=lease_end(lease_seconds), **changes)
             )
             if won:
                 return waiting.model._default_manager.get(pk=pk)

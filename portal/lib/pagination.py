@@ -55,7 +55,7 @@ def newest_first(rows: QuerySet[Row], *, query: QueryDict, size: int = PAGE_ROWS
 
 def _cursor(query: QueryDict, name: str) -> UUID | None:
     try:
-        return UUID(query[name])
+        return UUID(str(query[name]))
     except (KeyError, ValueError):
         return None
 

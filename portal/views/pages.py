@@ -3,7 +3,8 @@
 from django.contrib.auth.decorators import login_required
 from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.views.decorators.http import require_GET
 
 from jobs.models import FINAL, LIVE, Job
@@ -37,6 +38,12 @@ def dashboard(request: AccountRequest) -> HttpResponse:
         "is_live": bool(running) or any(build and build.is_live for _, build in services),
     }
     return render(request, "portal/dashboard.html#board" if request.htmx else "portal/dashboard.html", context)
+
+
+@require_GET
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Where browsers look when what they show is no page of ours: a picture of a job, an answer in JSON."""
+    return redirect(static("favicon.ico"))
 
 
 def services_with_builds(account: Account) -> list[tuple[Service, Build | None]]:

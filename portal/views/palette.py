@@ -43,7 +43,7 @@ PLACES = (
     Place("New service", "services:create", "plus", "upload zip create publish"),
     Place("Documentation", "docs", "book", "help guide manual"),
     Place("Profile", "accounts:profile", "user", "account name settings"),
-    Place("E-mail addresses", "account_email", "mail", "mail settings"),
+    Place("E-mail address", "account_email", "mail", "mail settings"),
     Place("Password", "account_change_password", "key", "security settings"),
     Place("Two factors and passkeys", "mfa_index", "shield", "security mfa totp webauthn recovery"),
     Place("Sessions", "usersessions_list", "device", "security devices browsers"),

@@ -38,7 +38,7 @@ class SampleForm(forms.Form):
     )
     keep = forms.BooleanField(label="Keep the results for a year", required=False, help_text="Else for 30 days.")
     source = forms.FileField(label="Source", help_text="A zip of the project's content, at most 50 MB.")
-    data = forms.CharField(label="Data", widget=forms.Textarea, initial='{\n  "values": [100, 50, 0.5]\n}')
+    document = forms.CharField(label="Data", widget=forms.Textarea, initial='{\n  "values": [100, 50, 0.5]\n}')
 
 
 @login_required
@@ -61,7 +61,7 @@ def samples() -> dict[str, Any]:
         "icons": icons(),
         "statuses": STATUSES,
         "form": SampleForm(),
-        "invalid_form": SampleForm({"memory": "lots", "data": "{", "runtime": "wasm"}),
+        "invalid_form": SampleForm({"memory": "lots", "document": "{", "runtime": "wasm"}),
         "json": JSON,
         "moments": [now - timedelta(seconds=seconds) for seconds in (4, 72, 5400, 260_000, 9_000_000)],
         "since": now - timedelta(seconds=75),

@@ -1,10 +1,14 @@
 """The API specification of a version: to read and to take away."""
 
+from functools import lru_cache
+from typing import Literal
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 
 from portal.accounts.requests import AccountRequest
@@ -13,6 +17,14 @@ from services.models import Service, ServiceVersion
 from services.views import get_service, shell
 
 CONTENT_TYPES = {"yaml": "application/yaml", "json": "application/json"}
+
+
+@lru_cache(maxsize=16)
+def _specification(version: ServiceVersion) -> SafeString:
+    """What a version's API offers, operation by operation. A version never changes, and a long one takes a while."""
+    contract = contracts.load(version.openapi)
+    context = {"contract": contract, "operations": contracts.operations(contract)}
+    return render_to_string("services/_specification.html", context)
 
 
 def _chosen(request: AccountRequest, service: Service) -> ServiceVersion:
@@ -28,11 +40,9 @@ def api(request: AccountRequest, service_id: UUID) -> HttpResponse:
     """What the API of one version offers, operation by operation."""
     service = get_service(request, service_id)
     chosen = _chosen(request, service)
-    contract = contracts.load(chosen.openapi)
     context = shell(request, service, "api") | {
         "chosen": chosen,
-        "contract": contract,
-        "operations": contracts.operations(contract),
+        "specification": _specification(chosen),
         "numbers": service.versions.order_by("-id").values_list("number", flat=True)[:100],
     }
     return render(request, "services/service_api.html", context)
@@ -40,7 +50,7 @@ def api(request: AccountRequest, service_id: UUID) -> HttpResponse:
 
 @login_required
 @require_GET
-def download(request: AccountRequest, service_id: UUID, kind: str) -> HttpResponse:
+def download(request: AccountRequest, service_id: UUID, kind: Literal["yaml", "json"]) -> HttpResponse:
     """The description of one version as a file."""
     service = get_service(request, service_id)
     if kind not in CONTENT_TYPES:

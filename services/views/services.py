@@ -1,5 +1,6 @@
 """My services, a new one, and one service: what it is and what people read about it."""
 
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings as django_settings
@@ -36,7 +37,8 @@ zip -r ../my-service.zip .
 def index(request: AccountRequest) -> HttpResponse:
     """My services with the state of their newest build; live while one is being made."""
     query = request.GET.get("q", "").strip()
-    page = pagination.newest_first(_listed(Service.objects.visible_to(request.account), query), query=request.GET)
+    listed = _listed(Service.objects.visible_to(request.account), query)
+    page: pagination.Page[Any] = pagination.newest_first(listed, query=request.GET)
     context = {
         "page": page,
         "query": query,

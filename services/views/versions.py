@@ -1,5 +1,6 @@
 """The versions of a service: what there is, the next one, and building one again."""
 
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -30,7 +31,7 @@ def index(request: AccountRequest, service_id: UUID) -> HttpResponse:
     versions = service.versions.defer("openapi", "warnings").annotate(
         build_id=Subquery(newest.values("pk")[:1]), build_status=Subquery(newest.values("status")[:1])
     )
-    page = pagination.newest_first(versions, query=request.GET)
+    page: pagination.Page[Any] = pagination.newest_first(versions, query=request.GET)
     context = shell(request, service, "versions") | {
         "page": page,
         "any_live": any(version.build_status in BuildStatus.live() for version in page.rows),

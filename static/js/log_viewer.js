@@ -281,8 +281,8 @@
         addGap({ n, bytes, lines }) {
             this.hasGap = true;
             this.unfinished = {};
-            const which = lines > 0 ? `lines ${number(n)} to ${number(n + lines - 1)}` : "a part";
-            this.push(0, "gap", 0, `${which} (${size(bytes)}) left out: this log is larger than what is kept of one`);
+            const which = lines > 0 ? `Lines ${number(n)} to ${number(n + lines - 1)} (${size(bytes)}) were` : `${size(bytes)} were`;
+            this.push(0, "gap", 0, `${which} left out: of a log this large, the beginning and the end are kept`);
         }
 
         push(line, channel, at, text) {

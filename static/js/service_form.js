@@ -31,6 +31,7 @@
             preview.setAttribute("aria-pressed", String(previewing));
         };
         write.hidden = false;
+        preview.type = "button"; /* as the first submit button of the form it would answer to Enter in a field */
         write.addEventListener("click", () => {
             show(false);
             text.focus();

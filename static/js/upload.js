@@ -1,8 +1,9 @@
-/* A file field with drop area and progress. The form stays a form: same address, same fields. Where htmx sends it
-   (hx-post) its progress is shown; else this file sends it, shows the server's answer in the page, and follows it. */
+/* A file field with drop area and progress. The form stays a form with its own address; where htmx sends it
+   (hx-post, hx-encoding="multipart/form-data") the progress of its request is shown here. */
 (() => {
     "use strict";
     const units = ["bytes", "KB", "MB", "GB"];
+    const fields = (part) => [...(part.querySelectorAll?.("[data-upload]") || [])];
 
     function size(bytes) {
         let unit = 0;
@@ -37,7 +38,10 @@
         const bar = upload.querySelector("progress");
         const file = upload.querySelector("input[type=file]").files[0];
         if (!file || !total) return;
-        bar.hidden = false;
+        if (bar.hidden) {
+            bar.hidden = false;
+            upload.scrollIntoView({ block: "nearest" }); // the button that sends is often far below
+        }
         if (loaded < total) {
             bar.value = (100 * loaded) / total;
             say(upload, `${file.name}: ${size(loaded)} of ${size(total)} sent`);
@@ -54,79 +58,24 @@
         chosen(upload);
     }
 
-    function busy(form, isBusy) {
-        for (const button of form.querySelectorAll("button:not([type=button])")) {
-            button.disabled = isBusy;
-            button.setAttribute("aria-busy", String(isBusy));
-        }
-    }
-
-    function send(form, submitter) {
-        const uploads = [...form.querySelectorAll("[data-upload]")];
-        const request = new XMLHttpRequest();
-        const data = new FormData(form, submitter);
-        const failed = (text) => {
-            busy(form, false);
-            for (const upload of uploads) {
-                reset(upload);
-                say(upload, text, "failed");
-            }
-        };
-        request.open("POST", form.action);
-        request.setRequestHeader("HX-Request", "true"); // the server then answers a redirect as a header
-        request.upload.addEventListener("progress", (event) => {
-            for (const upload of uploads) progress(upload, event.loaded, event.total);
-        });
-        request.addEventListener("error", () => failed("The upload broke off. Check the connection and send it again."));
-        request.addEventListener("load", () => {
-            const next = request.getResponseHeader("HX-Redirect");
-            if (next || new URL(request.responseURL).pathname !== new URL(form.action).pathname) {
-                location.assign(next || request.responseURL);
-            } else if (request.status === 422 || request.status === 200) answer(form, request.responseText);
-            else if (request.status === 413) failed("The server refused the file: it is larger than allowed.");
-            else failed(`The server could not take the file (${request.status}). Send it again; if it stays so, tell the operator.`);
-        });
-        busy(form, true);
-        request.send(data);
-    }
-
-    function answer(form, html) {
-        const page = new DOMParser().parseFromString(html, "text/html");
-        const forms = [...document.forms].filter((each) => each.matches(":has([data-upload])"));
-        const fresh = [...page.forms].filter((each) => each.matches(":has([data-upload])"))[forms.indexOf(form)];
-        if (!fresh) return location.reload();
-        const files = [...form.querySelectorAll("input[type=file]")].map((input) => [input.name, input.files]);
-        form.replaceWith(fresh);
-        for (const [name, list] of files) {
-            const input = fresh.querySelector(`input[type=file][name="${CSS.escape(name)}"]`);
-            if (input) input.files = list; // what was chosen stays chosen
-        }
-        htmx.process(fresh);
-        htmx.trigger(fresh, "htmx:load", { elt: fresh });
-        const mistake = fresh.querySelector("[role=alert], .field__errors");
-        mistake?.scrollIntoView({ block: "center" });
-        fresh.querySelector("[aria-invalid=true]")?.focus({ preventScroll: true });
-    }
-
-    document.addEventListener("submit", (event) => {
-        const form = event.target;
-        if (event.defaultPrevented || form.matches("[hx-post]") || !form.querySelector("[data-upload] input[type=file]")?.files.length) return;
-        event.preventDefault();
-        send(form, event.submitter);
-    });
-    document.addEventListener("htmx:xhr:progress", (event) => {
-        for (const upload of event.target.querySelectorAll("[data-upload]")) progress(upload, event.detail.loaded, event.detail.total);
-    });
-    document.addEventListener("htmx:afterRequest", (event) => {
-        for (const upload of event.target.querySelectorAll?.("[data-upload]") || []) if (!event.detail.successful) reset(upload);
-    });
     document.addEventListener("change", (event) => {
         const upload = event.target.closest("[data-upload]");
         if (upload) chosen(upload);
     });
+    document.addEventListener("htmx:xhr:progress", (event) => {
+        // It also tells of the answer on its way back, where nothing is known of the total.
+        if (!event.detail.lengthComputable || !event.target.matches("form")) return;
+        for (const upload of fields(event.target)) progress(upload, event.detail.loaded, event.detail.total);
+    });
+    document.addEventListener("htmx:afterRequest", (event) => {
+        for (const upload of fields(event.target)) if (!event.detail.successful) reset(upload);
+    });
+    document.addEventListener("htmx:sendError", (event) => {
+        for (const upload of fields(event.target)) say(upload, "The upload broke off. Check the connection and send it again.", "failed");
+    });
 
     htmx.onLoad((part) => {
-        for (const upload of part.querySelectorAll("[data-upload]")) {
+        for (const upload of fields(part)) {
             const area = upload.querySelector(".upload__area");
             const input = upload.querySelector("input[type=file]");
             const over = (isOver) => (event) => {
@@ -147,6 +96,8 @@
     });
     // A file that misses the area must not replace the page.
     for (const name of ["dragover", "drop"]) {
-        document.addEventListener(name, (event) => event.dataTransfer?.types.includes("Files") && document.querySelector("[data-upload]") && event.preventDefault());
+        document.addEventListener(name, (event) => {
+            if (event.dataTransfer?.types.includes("Files") && fields(document).length) event.preventDefault();
+        });
     }
 })();

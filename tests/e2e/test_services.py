@@ -270,10 +270,10 @@ def test_settings_are_saved_and_search_finds_them(open_page):
     expect(page.get_by_text("Saved.")).to_be_visible()
     expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
     page.goto("/services/")
-    page.get_by_label("Search services").fill(name)
+    page.get_by_role("searchbox", name="Search services").fill(name)
     expect(page.get_by_role("row")).to_have_count(2)
     expect(page).to_have_url(re.compile(r"\?q=Renamed"))
-    page.get_by_label("Search services").fill("zzz")
+    page.get_by_role("searchbox", name="Search services").fill("zzz")
     expect(page.get_by_role("heading", name="No service matches")).to_be_visible()
 
 

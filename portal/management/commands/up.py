@@ -81,7 +81,7 @@ class Command(BaseCommand):
             call_command("migrate", interactive=False, verbosity=0)
         connection.close()
         if connection.vendor == "postgresql":
-            connection.close_pool()  # it has threads, and this process must not
+            connection.close_pool()  # type: ignore[attr-defined]  # it has threads, and this process must not
         if static_files.collect_if_changed():
             self._show("up", "collected static files")
 

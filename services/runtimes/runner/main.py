@@ -21,20 +21,24 @@ def main() -> None:
     root = os.getcwd()
     report = reports.Report(os.environ.pop("MERCATO_REPORT", ""))
     starter = os.getpid()
-    code = _execute(root, report)
+    code = _execute(root, report, starter)
     if os.getpid() != starter:
+        _flush()
         os._exit(code)  # a fork of the user's came back from run(): what follows is its parent's to do
     report.write()
     _leave(code)
 
 
-def _execute(root: str, report: reports.Report) -> int:
+def _execute(root: str, report: reports.Report, starter: int) -> int:
     try:
         given = inputs.read(os.environ["INPUT_DIRECTORY"])
         run = calling.load(root)
         _show_what_it_logs()
         args, kwargs = calling.bind(run, given)
-        results.write(_awaited(run(*args, **kwargs)), os.environ["OUTPUT_DIRECTORY"])
+        output = os.environ["OUTPUT_DIRECTORY"]
+        result = _awaited(run(*args, **kwargs))
+        if os.getpid() == starter:
+            results.write(result, output)
     except inputs.InvalidInput as error:
         return _refuse(report, "invalid_input", error)
     except results.InvalidResult as error:
@@ -52,7 +56,8 @@ def _show_what_it_logs() -> None:
     """Bring what the program logs, from LOG_LEVEL up, into the log of the job, unless it has set logging up itself."""
     logging = sys.modules.get("logging")  # who has not imported it logs nothing
     if logging is not None:
-        level = getattr(logging, os.environ.get("LOG_LEVEL", "").upper(), logging.INFO)
+        level = getattr(logging, os.environ.get("LOG_LEVEL", "").upper(), None)
+        level = level if isinstance(level, int) else logging.INFO
         logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
@@ -67,7 +72,7 @@ def _awaited(result: Any) -> Any:
 
 def _refuse(report: reports.Report, reason: str, error: Exception) -> int:
     report.refused(reason, str(error))
-    print(error, file=sys.stderr)
+    _say(str(error))
     return EXIT_FAILED
 
 
@@ -79,7 +84,7 @@ def _exit_code(report: reports.Report, error: SystemExit, root: str) -> int:
         code = error.code & 0xFF
     else:
         code = EXIT_FAILED
-        print(error.code, file=sys.stderr)
+        _say(str(error.code))
     if code:
         report.failed(error, root)
     return code
@@ -91,7 +96,14 @@ def _print_traceback(error: BaseException) -> None:
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
         trace = trace.tb_next  # our own frames help nobody
-    traceback.print_exception(type(error), error, trace)
+    _say("".join(traceback.format_exception(type(error), error, trace)).rstrip("\n"))
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, file=sys.stderr)
+    except Exception:  # noqa: S110 (the user may have put anything there, and the report says it too)
+        pass
 
 
 def _leave(code: int) -> None:
@@ -103,7 +115,7 @@ def _leave(code: int) -> None:
         if left:
             import atexit  # noqa: PLC0415 (rare)
 
-            print("run() returned while threads of it still ran; they were ended.", file=sys.stderr)
+            _say("run() returned while threads of it still ran; they were ended.")
             atexit._run_exitfuncs()
             _flush()
             os._exit(code)

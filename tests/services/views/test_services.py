@@ -302,7 +302,8 @@ def test_the_list_asks_the_database_as_often_for_many_as_for_one(
 ):
     for _ in range(count):
         BuildFactory(version__service__account=provider_account)
-    with django_assert_max_num_queries(11):
+    client.get(reverse("services:create"))  # the first page of a session writes it down
+    with django_assert_max_num_queries(5):
         client.get(reverse("services:list"))
 
 
@@ -310,5 +311,6 @@ def test_the_list_asks_the_database_as_often_for_many_as_for_one(
 def test_a_page_of_a_service_needs_few_queries(client, service, build, django_assert_max_num_queries, name):
     for _ in range(5):
         BuildFactory(version=build.version, status=BuildStatus.FAILED)
-    with django_assert_max_num_queries(17):
+    client.get(reverse("services:create"))
+    with django_assert_max_num_queries(11):
         assert client.get(reverse(f"services:{name}", args=[service.pk])).status_code == 200

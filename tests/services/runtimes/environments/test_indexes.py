@@ -13,7 +13,7 @@ ENVIRON = {
     "SSL_CERT_FILE": "/etc/ssl/ours.pem",
     "SECRET_KEY": "hunter2",
     "DATABASE_URL": "postgres://me:hunter2@db/x",
-    "UV_CACHE_DIR": "/root/cache",
+    "UV_CACHE_DIR": "/var/cache/uv",
     "UV_PYTHON": "3.9",
     "PIP_INDEX_URL": "https://pip.example/simple",
 }
