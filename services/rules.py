@@ -1,7 +1,7 @@
 """Who may do what with a service. Deleted services exist for nobody.
 
 `services.views.get_service(request, service_id, can=rules.can_edit)` fetches and authorises: it looks among
-``Service.objects.visible_to(request.account)`` (so a stranger gets 404), then asks the rule with (user, service)
+the services of every account the user is a member of (so a stranger gets 404), then asks the rule with (user, service)
 (so a member whose role is too small gets 403).
 """
 

@@ -64,6 +64,7 @@ class LiveStack:
 
     def launch(self, *arguments: str) -> None:
         """Run `up` and wait for nothing."""
+        self._log_begins = len(self.log) if self.log_file.exists() else 0
         with self.log_file.open("ab") as log:
             self.up = children.start(
                 self.command("up", *arguments),
@@ -83,7 +84,7 @@ class LiveStack:
         assert self.up
         if self.up.poll() is not None:
             raise AssertionError(f"`up` ended with status {self.up.returncode}:\n{self.log}")
-        return "Mercato is ready" in self.log.rpartition("ended\n")[2]
+        return "Mercato is ready" in self.log[self._log_begins :]
 
     @property
     def log(self) -> str:

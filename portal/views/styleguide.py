@@ -32,7 +32,7 @@ class SampleForm(forms.Form):
     name = forms.CharField(help_text="Shown in lists and on its own page.")
     summary = forms.CharField(required=False, widget=forms.Textarea)
     runtime = forms.ChoiceField(choices=[("python", "Python"), ("container", "Container")])
-    memory = forms.IntegerField(help_text="MiB, at most 8192.", initial=1024)
+    memory = forms.IntegerField(help_text="MiB, at most 8192.", initial=1024, max_value=8192)
     network = forms.ChoiceField(
         choices=[("none", "Closed"), ("open", "Open")], widget=forms.RadioSelect, initial="none"
     )
@@ -61,7 +61,7 @@ def samples() -> dict[str, Any]:
         "icons": icons(),
         "statuses": STATUSES,
         "form": SampleForm(),
-        "invalid_form": SampleForm({"memory": "lots", "document": "{", "runtime": "wasm"}),
+        "invalid_form": SampleForm({"memory": 9000, "document": "{", "runtime": "wasm"}),
         "json": JSON,
         "moments": [now - timedelta(seconds=seconds) for seconds in (4, 72, 5400, 260_000, 9_000_000)],
         "since": now - timedelta(seconds=75),

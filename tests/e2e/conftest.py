@@ -1,6 +1,7 @@
 """A real Chromium for the tests of this folder, and a witness who fails a test for what a user would not see."""
 
 import itertools
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,12 +24,13 @@ addresses = itertools.count(1)
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium of the system, else Playwright's own.
+    """The Chromium that $CHROMIUM names, or of the system, else Playwright's own.
 
     It ends with this folder: while Playwright runs, Django believes that this thread runs an event loop.
     """
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield browser
         browser.close()
 

@@ -243,7 +243,11 @@ def _set_limits(pid: int, found: Host, limits: Limits) -> None:
         resource.RLIMIT_NOFILE: OPEN_FILES_MAX,
         resource.RLIMIT_NPROC: limits.processes + cgroups.OWN_PROCESSES + _processes_of_others(),
     }
-    if found.groups is None:
+    if found.groups is not None:
+        # The group counts exactly. The kernel also counts what a predecessor in the slot has not quite ended for the
+        # user, so that this second lock must not be the tighter one.
+        wanted[resource.RLIMIT_NPROC] *= 2
+    else:
         wanted[resource.RLIMIT_AS] = max(limits.memory_bytes, ADDRESS_SPACE_MIN_BYTES)
     for kind, value in wanted.items():
         _, hard = resource.prlimit(pid, kind)

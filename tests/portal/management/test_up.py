@@ -1,9 +1,12 @@
 """`manage.py up` from outside: real processes, real signals."""
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -91,6 +94,67 @@ def test_one_signal_ends_everything(doomed_stack, number):
     assert not list(doomed_stack.run_dir.glob("*.pid"))
 
 
+PROGRAM = """
+import time
+
+def run():
+    for number in range(60):
+        print("line", number)
+        time.sleep(0.2)
+    return "done"
+"""
+START_JOB = """
+import json
+from django.conf import settings
+from django.test import Client
+from jobs import submission
+from portal.accounts.actors import Actor
+from portal.accounts.models import User
+from services.models import Service
+user = User.objects.get(email="slow@example.com")
+version = Service.objects.get(slug="slow").runnable_version()
+job = submission.submit(version=version, data="", params="", account=user.personal_account, by=Actor(user=user))
+browser = Client()
+browser.force_login(user)
+cookie = f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
+print(json.dumps({"job": f"/jobs/{job.pk}/", "cookie": cookie}))
+"""
+
+
+def test_a_running_job_and_its_live_log_hold_up_no_stop_and_go_on_after_it(doomed_stack, tmp_path):
+    project = tmp_path / "slow"
+    (project / "src").mkdir(parents=True)
+    (project / "src" / "program.py").write_text(PROGRAM)
+    (project / "requirements.txt").touch()
+    person = "from portal.accounts.models import User; User.objects.create_user('slow@example.com')"
+    doomed_stack.manage("shell", "--verbosity=0", "--command", person)
+    doomed_stack.manage("import_service", str(project))
+    job = json.loads(doomed_stack.manage("shell", "--verbosity=0", "--command", START_JOB))
+
+    with open_stream(doomed_stack, job) as stream:
+        seen = stream.readline()
+        while b"line 3" not in seen:
+            seen = stream.readline()
+        assert doomed_stack.stop() == 0
+        assert not doomed_stack.processes()
+        stream.read()  # it ends, and does not hang
+
+    doomed_stack.start("--no-demo")
+    with open_stream(doomed_stack, job) as stream:  # ends when the job does
+        events = stream.read().decode()
+    printed = "".join(
+        json.loads(data)["d"] for data in re.findall(r"event: chunk\ndata: (.*)", events) if '"out"' in data
+    )
+    assert printed == "".join(f"line {number}\n" for number in range(60))
+    assert '"SUCCEEDED"' in events
+
+
+def open_stream(stack, job):
+    """The live log of a job, as the page reads it."""
+    address = urllib.request.Request(f"{stack.url}{job['job']}log/stream", headers={"Cookie": job["cookie"]})
+    return urllib.request.urlopen(address, timeout=60)
+
+
 def test_when_up_is_killed_nothing_is_left_of_it(doomed_stack):
     for name in CHILDREN:
         wait_for(lambda name=name: _pid_or_none(doomed_stack, name), what=name)
@@ -103,7 +167,6 @@ def test_it_starts_again_where_it_was_killed(doomed_stack):
     os.kill(doomed_stack.up.pid, signal.SIGKILL)
     doomed_stack.up.wait()
     wait_for(lambda: not doomed_stack.processes(), what="every process of it to be gone")
-    doomed_stack.log_file.unlink()
     doomed_stack.start("--no-demo")
     assert doomed_stack.get("/healthz")[0] == 200
 

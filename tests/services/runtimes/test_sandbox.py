@@ -152,9 +152,9 @@ def test_memory_limit(sh: Callable[..., tuple[Ending, str]]) -> None:
 
 def test_process_limit(sh: Callable[..., tuple[Ending, str]]) -> None:
     text = "i=0; while [ $i -lt 40 ]; do sleep 30 & i=$((i+1)); done; exit 1"
-    ending, _ = sh(text, limits=replace(LIMITS, processes=10))
+    ending, printed = sh(text, limits=replace(LIMITS, processes=10))
     if sandbox.host().tier in ("v1", "v2"):
-        assert ending.reason == "too_many_processes"
+        assert ending.reason == "too_many_processes", (ending, printed)
         assert "10" in ending.detail
 
 
