@@ -123,6 +123,13 @@ class LiveStack:
         """The process called ``name`` that `up` started."""
         return int((self.run_dir / f"{name}.pid").read_text())
 
+    def has_started_again(self, name: str, *, since: int) -> bool:
+        """Whether a process called ``name`` runs that is not the one with the pid ``since``."""
+        try:
+            return self.pid(name) != since
+        except FileNotFoundError:  # between the two
+            return False
+
     def kill(self, *names: str) -> None:
         """Kill -9 of the processes, all at once; `up` starts them again."""
         for pid in [self.pid(name) for name in names]:

@@ -182,5 +182,5 @@ def test_a_job_survives_the_death_of_the_broker_before_its_start(page, service, 
     live_stack.kill("valkey")
     page.get_by_role("button", name="Run job").click()
     page.wait_for_url(re.compile(r"/jobs/[0-9a-f-]{36}/$"))
-    wait_for(lambda: live_stack.pid("valkey") != broker, what="a new broker")
+    wait_for(lambda: live_stack.has_started_again("valkey", since=broker), what="a new broker")
     expect(head(page).get_by_text("Succeeded").first).to_be_visible(timeout=SLOWLY_MILLISECONDS)
