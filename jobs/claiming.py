@@ -21,6 +21,7 @@ STARTING_LEASE_SECONDS = 10  # what comes between claim and start takes millisec
 STOP_LEASE_SECONDS = 600  # a planned stop: the sandbox runs on while its worker is upgraded
 LOST_GRACE_SECONDS = 2  # the host kills a sandbox before its lease ends; the row is settled only after that
 
+NEVER_STARTED = "Cancelled before it started."
 LOST = (
     "The sandbox or the machine that ran this job went away before it ended, so its result is not known. "
     "Run the job again; if it happens twice, tell the operator."
@@ -73,10 +74,10 @@ def settle(job: Job, *, status: str, **values: Any) -> bool:
 
 
 def requeue(job: Job) -> bool:
-    """Give back a claimed job whose code was never started. The next claim is a new attempt."""
+    """Give back a claimed job whose code was never started, for a new attempt. False if it is to be cancelled."""
     given_back = claims.update(
         job,
-        when=Job.objects.filter(status=Status.STARTING),
+        when=Job.objects.filter(status=Status.STARTING, cancel_requested_at=None),
         status=Status.QUEUED,
         claimed_at=None,
         lease_expires_at=None,
@@ -94,10 +95,14 @@ def reap(*, is_here: Callable[[Job], bool]) -> None:
     overdue = timezone.now() - timedelta(seconds=LOST_GRACE_SECONDS)
     for job in Job.objects.filter(status__in=CLAIMED, lease_expires_at__lt=overdue).order_by("pk"):
         never_started = job.status == Status.STARTING and job.host == settings.WORKER_HOST and not is_here(job)
-        if never_started and requeue(job):
-            log.warning("Job %s was claimed and never started; it waits again.", job.pk)
-            with suppress(RedisError):
-                logstream.delete(*job.log_name())  # nothing but its statuses is in it
+        if never_started and job.cancel_requested_at is None:
+            if requeue(job):  # else it was asked to end just now, and the next look ends it
+                log.warning("Job %s was claimed and never started; it waits again.", job.pk)
+                with suppress(RedisError):
+                    logstream.delete(*job.log_name())  # nothing but its statuses is in it
+        elif never_started:
+            if settle(job, status=Status.CANCELLED, reason=Reason.CANCELLED, detail=NEVER_STARTED):
+                doorbell.ring("jobs.close_log", job.pk)
         elif settle(job, status=Status.FAILED, reason=Reason.LOST, detail=LOST):
             log.warning("Job %s is lost: its lease ended and nobody renewed it.", job.pk)
             doorbell.ring("jobs.close_log", job.pk)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from redis.exceptions import RedisError
 
 from jobs import claiming, results
@@ -20,13 +20,14 @@ from portal.lib import doorbell
 from portal.lib.logstream import LogEnded, LogWriter
 from services import runtimes, sources
 from services.runtimes import slots
-from services.runtimes.base import Execution, JobSpec, Limits, Outcome, PlatformError, Runtime, UserError
+from services.runtimes.base import Execution, JobSpec, Limits, Outcome, Runtime
 from services.runtimes.slots import Slot
 
 log = logging.getLogger(__name__)
 
 CHANNELS = ("out", "err")
 CHUNK_BYTES = 256 * 1024
+CARRY_SECONDS = 1.0  # what a job prints faster than the broker takes it must not keep us from renewing the lease
 BROKER_RETRY_SECONDS = 0.5
 
 NOT_STARTED = (
@@ -90,6 +91,12 @@ def kill_expired() -> None:
             execution.kill(Reason.LOST)
 
 
+def ring_for_leftovers() -> None:
+    """Ring for jobs in slots of this host that nobody holds: the database failed their supervisor, or the code did."""
+    for _slot in slots.left_behind("job"):
+        doorbell.ring("jobs.look")
+
+
 def _take_up(execution: Execution, slot: Slot) -> bool:
     job = Job.objects.filter(pk=execution.job_id, attempt=execution.attempt).select_related("version").first()
     if job is None or (job.status in FINAL and not execution.ended()):
@@ -105,10 +112,10 @@ def _take_up(execution: Execution, slot: Slot) -> bool:
 
 
 def _start(job: Job, slot: Slot) -> None:
-    runtime = runtimes.get(job.version.runtime)
     writer = LogWriter(*job.log_name())
     _tell(writer, job)
     try:
+        runtime = runtimes.get(job.version.runtime)
         if not runtime.is_prepared(job.version.environment):
             runtime.restore(job.version.environment, slot, lambda *_: None)
         spec = _spec(job)
@@ -116,7 +123,9 @@ def _start(job: Job, slot: Slot) -> None:
             return
         _lease(slot, job)
         execution = runtime.start(spec, slot)
-    except (PlatformError, UserError, OSError):
+    except DatabaseError:
+        raise  # nothing can be settled now; the reaper has it wait again
+    except Exception:  # else it would wait again, fail again, and so on for ever
         log.exception("Job %s could not be started.", job.pk)
         claiming.settle(job, status=Status.FAILED, reason=Reason.LOST, detail=NOT_STARTED)
         return
@@ -155,12 +164,14 @@ def _supervise(job: Job, execution: Execution, slot: Slot) -> None:
             _renew(job, execution, slot)
     tail = _Tail(execution, writer)
     renewed_at = time.monotonic()
-    while not execution.ended():
+    while not execution.ended() or tail.is_behind:
         if stopping.is_set():
             claiming.renew(job, seconds=claiming.STOP_LEASE_SECONDS)
             _lease(slot, job)
             return
-        execution.wait(min(1.0, settings.LEASE_RENEWAL_SECONDS) if tail.carry() else BROKER_RETRY_SECONDS)
+        is_taken = tail.carry()
+        if not tail.is_behind:
+            execution.wait(min(1.0, settings.LEASE_RENEWAL_SECONDS) if is_taken else BROKER_RETRY_SECONDS)
         if time.monotonic() - renewed_at >= settings.LEASE_RENEWAL_SECONDS:
             renewed_at = time.monotonic()
             _renew(job, execution, slot)
@@ -181,11 +192,12 @@ def _finish(job: Job, execution: Execution, tail: "_Tail", writer: LogWriter) ->
     drained = tail.carry()
     if job.status in CLAIMED:
         _settle(job, execution)
-    while not drained and not stopping.is_set():  # the broker is away: what it missed waits in the spool
-        time.sleep(BROKER_RETRY_SECONDS)
+    while not (drained and not tail.is_behind and _close(writer, job)):
+        if stopping.is_set():
+            return
+        time.sleep(BROKER_RETRY_SECONDS)  # the broker is away: what it missed waits in the spool
         drained = tail.carry()
-    if drained and _close(writer, job):
-        execution.discard()
+    execution.discard()
 
 
 def _settle(job: Job, execution: Execution) -> None:
@@ -245,15 +257,23 @@ class _Tail:
         self.execution = execution
         self.writer = writer
         self.offsets: dict[str, int] | None = None
+        self.is_behind = False
 
     def carry(self) -> bool:
-        """Write all that is new. False if the broker is away: nothing is lost, the spool keeps it."""
+        """Write what is new, as much as goes in CARRY_SECONDS; then there may be more, and ``is_behind`` is set.
+
+        False if the broker is away: nothing is lost, the spool keeps it.
+        """
+        self.is_behind, until = False, time.monotonic() + CARRY_SECONDS
         try:
             if self.offsets is None:
                 self.offsets = dict.fromkeys(CHANNELS, 0) | self.writer.offsets()
             for channel, data in self._new():
                 self.writer.write(channel, data)
                 self.offsets[channel] += len(data)
+                if time.monotonic() >= until:
+                    self.is_behind = True
+                    break
         except LogEnded:
             return True  # it was settled without us, as lost; what it printed since then nobody waits for
         except RedisError as error:

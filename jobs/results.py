@@ -16,6 +16,7 @@ from jobs.models import Job, JobFile
 
 RESULT_NAME = "output.json"
 PREVIEW_MAX_BYTES = 1_000_000
+DEPTH_MAX = 64  # each level of folders costs the walk a descriptor, of which this process has not many
 
 
 class OutputRefused(Exception):
@@ -42,7 +43,7 @@ def collect(job: Job, folder: Path, *, max_bytes: int, max_files: int) -> list[J
             raise OutputRefused(
                 f"The output folder holds {total:,} bytes, and {max_bytes:,} are allowed. Write less, or compress it."
             )
-        return [_store(job, root, file) for file in found]
+        return [_store(job, root, file, number) for number, file in enumerate(found)]
     except PermissionError as error:
         raise OutputRefused(
             f"`{_shown(str(error.filename))}` in the output folder may not be read. Leave files and folders readable."
@@ -74,6 +75,11 @@ def prefix(job_id: UUID) -> str:
 def _walk(root: int, *, max_files: int) -> Iterator[_Found]:
     count = 0
     for path, folders, names, descriptor in os.fwalk(".", dir_fd=root, follow_symlinks=False):
+        if path.count("/") > DEPTH_MAX:
+            raise OutputRefused(
+                f"The output folder holds folders in folders, more than {DEPTH_MAX} deep. Flatten them, or pack them "
+                "into one archive."
+            )
         folders.sort()
         for name in sorted(folders + names):  # a link to a folder is among the folders
             relative = os.path.normpath(os.path.join(path, name))  # noqa: PTH118 (fwalk speaks strings)
@@ -107,7 +113,7 @@ def _shown(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode().encode("unicode_escape").decode()
 
 
-def _store(job: Job, root: int, found: _Found) -> JobFile:
+def _store(job: Job, root: int, found: _Found, number: int) -> JobFile:
     folder = root
     *parents, leaf = found.name.split("/")
     opened: list[int] = []
@@ -119,7 +125,7 @@ def _store(job: Job, root: int, found: _Found) -> JobFile:
     finally:
         for each in opened:
             os.close(each)
-    key = f"{prefix(job.pk)}/{job.attempt}/{found.name}"
+    key = f"{prefix(job.pk)}/{job.attempt}/{number}"  # the name is foreign: storage knows others that it refuses
     with os.fdopen(descriptor, "rb") as source:
         if default_storage.exists(key):
             default_storage.delete(key)

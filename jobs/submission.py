@@ -8,6 +8,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
 
+from jobs.claiming import NEVER_STARTED
 from jobs.models import LIVE, Job, JobInput, Reason, Status
 from portal.accounts.actors import Actor
 from portal.accounts.models import Account
@@ -42,7 +43,7 @@ def cancel(*, job: Job, by: Actor) -> None:
         asked = Job.objects.filter(pk=job.pk, status__in=LIVE, cancel_requested_at=None)
         asked.update(cancel_requested_at=Now(), cancel_requested_by=by.user)  # claims refuse it from here on
         ended = Job.objects.filter(pk=job.pk, status=Status.QUEUED).update(
-            status=Status.CANCELLED, reason=Reason.CANCELLED, detail="Cancelled before it started.", ended_at=Now()
+            status=Status.CANCELLED, reason=Reason.CANCELLED, detail=NEVER_STARTED, ended_at=Now()
         )
         job.refresh_from_db()
         if ended:

@@ -49,6 +49,7 @@ def tick() -> None:
         execution.kill_expired()
         claiming.reap(is_here=execution.is_here)
     claiming.ring_again()
+    execution.ring_for_leftovers()
     logs.close_left_open(is_here=execution.is_here)
 
 

@@ -125,6 +125,7 @@ def file_download(request: AccountRequest, job_id: UUID, name: str) -> FileRespo
         content = results.open_file(row)
     except FileNotFoundError:
         raise Http404("This file is not in storage any more.") from None
+    sse.release_database()  # a slow client takes its time
     return FileResponse(content, as_attachment=True, filename=name.rpartition("/")[2], content_type=row.content_type)
 
 

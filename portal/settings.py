@@ -105,6 +105,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "portal.accounts.middleware.ActivityMiddleware",
     "portal.accounts.middleware.CurrentAccountMiddleware",
+    "portal.lib.nul.RefuseNulMiddleware",
 ]
 
 ROOT_URLCONF = "portal.urls"
@@ -194,6 +195,9 @@ CELERY_TIMEZONE = "UTC"
 WORKER_HOST = env("WORKER_HOST", default=socket.gethostname())
 JOB_SLOTS = env.int("JOB_SLOTS", default=max(2, os.cpu_count() or 2))
 BUILD_SLOTS = env.int("BUILD_SLOTS", default=1)
+if "pool" in DATABASES["default"]["OPTIONS"]:
+    # A slot holds a connection while its job runs, and a build one more for its lease; psycopg's own bound is 4.
+    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": JOB_SLOTS + 2 * BUILD_SLOTS + 8}
 LEASE_SECONDS = env.int("LEASE_SECONDS", default=30)
 LEASE_RENEWAL_SECONDS = env.int("LEASE_RENEWAL_SECONDS", default=5)
 
@@ -221,6 +225,7 @@ SOURCE_UNPACKED_MAX_BYTES = env.int("SOURCE_UNPACKED_MAX_BYTES", default=500 * 1
 SOURCE_MAX_ENTRIES = env.int("SOURCE_MAX_ENTRIES", default=10_000)
 OPENAPI_MAX_BYTES = env.int("OPENAPI_MAX_BYTES", default=1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024  # form fields; files stream to disk
+DATA_UPLOAD_MAX_NUMBER_FILES = 4  # each may be as large as a source, and arrives before anybody asks who sends it
 FILE_UPLOAD_TEMP_DIR = env("FILE_UPLOAD_TEMP_DIR", default=None)
 FILE_UPLOAD_HANDLERS = [
     "portal.lib.uploads.BoundedUploadHandler",

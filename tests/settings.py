@@ -18,8 +18,6 @@ os.environ |= {
     "SECRET_KEY": "only-for-tests",
     "WORKER_HOST": "test-host",
     "JOB_SLOTS": "2",
-    # Playwright's loop runs in the thread of the tests, and Django would take each query beside it for a mistake.
-    "DJANGO_ALLOW_ASYNC_UNSAFE": "1",
 }
 
 from portal.settings import *  # noqa: E402, F403 (it reads the environment that the lines above make)

@@ -41,10 +41,10 @@ def _page_for_all_accounts(url: str) -> str:
 
     The dashboard where neither is a page of ours.
     """
-    path = urlsplit(url).path
     if not url_has_allowed_host_and_scheme(url, allowed_hosts=None):
         return resolve_url("dashboard")
     try:
+        path = urlsplit(url).path
         match = resolve(path)
         return reverse(f"{match.app_name}:list") if match.kwargs else path
     except (Resolver404, NoReverseMatch):

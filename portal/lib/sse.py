@@ -84,6 +84,7 @@ def log_download(kind: str, id: UUID | str, attempt: int, *, filename: str) -> H
         return _unavailable(BROKER_AWAY)
     response = StreamingHttpResponse(chain((begin,), text), content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{filename}"'
+    release_database()  # a slow client takes its time
     response["Cache-Control"] = "no-store"
     return response
 
@@ -142,7 +143,7 @@ class _LiveStream:
 
     def __next__(self) -> bytes:
         if not self._ends_at:
-            _release_database()
+            release_database()
             self._ends_at = time.monotonic() + STREAM_SECONDS_MAX
             return f"retry: {RECONNECT_MILLISECONDS}\n\n".encode()
         if self._closed or logstream.closing.is_set() or time.monotonic() > self._ends_at:
@@ -289,8 +290,8 @@ def _poll(log: _LogEvents) -> HttpResponse:
     )
 
 
-def _release_database() -> None:
-    """Give the database connection back: a stream may stay open for long and never asks the database again."""
+def release_database() -> None:
+    """Give the database connection back: an answer that takes long asks no more of it, and others wait for one."""
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close()

@@ -107,6 +107,14 @@ def occupied(kind: str) -> Iterator[Slot]:
             yield slot
 
 
+def left_behind(kind: str) -> Iterator[Slot]:
+    """Slots of ``kind`` in which something runs or has run, and that nobody holds."""
+    for slot in occupied(kind):
+        if _try_lock(slot):
+            slot.release()
+            yield slot
+
+
 def expired(kind: str) -> Iterator[Slot]:
     """Slots of ``kind`` whose lease has passed, whoever holds them. Their holder must be kept from going on: kill."""
     for folder in _folders(kind):

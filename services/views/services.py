@@ -23,6 +23,7 @@ from services.forms import DESCRIPTION_MAX, ServiceForm, SettingsForm
 from services.models import Build, BuildStatus, Service, ServiceVersion
 from services.views import fingerprint, get_service, go, live, refused, shell
 
+QUERY_MAX = 100  # SQLite refuses to look for a text that is very long
 TEMPLATE_COMMANDS = """\
 unzip mercato-template.zip -d my-service
 cd my-service
@@ -36,7 +37,7 @@ zip -r ../my-service.zip .
 @vary_on_headers("HX-Request")
 def index(request: AccountRequest) -> HttpResponse:
     """My services with the state of their newest build; live while one is being made."""
-    query = request.GET.get("q", "").strip()
+    query = request.GET.get("q", "").strip()[:QUERY_MAX]
     listed = _listed(Service.objects.visible_to(request.account), query)
     page: pagination.Page[Any] = pagination.newest_first(listed, query=request.GET)
     context = {

@@ -113,8 +113,7 @@
                 each.replaceChildren(label);
             }
             this.copyPath.dataset.copy = "$";
-            this.copyValue.addEventListener("pointerdown", () => this.fillValue());
-            this.copyValue.addEventListener("keydown", () => this.fillValue());
+            this.copyValue.addEventListener("click", () => this.fillValue()); // before copy.js, which listens further out
             this.copyValue.dataset.copy = this.text;
             return bar;
         }

@@ -6,9 +6,12 @@
     const input = dialog.querySelector("input");
     const results = dialog.querySelector("#palette-results");
     const options = () => [...results.querySelectorAll("[role=option]")];
+    let answered = null; // the words that the list answers
+    let goes = false; // Enter was pressed before the answer was here
 
     function open() {
         if (dialog.open) return;
+        goes = false;
         document.getElementById("sidebar")?.matches(":popover-open") && document.getElementById("sidebar").hidePopover();
         dialog.showModal();
         input.select();
@@ -40,11 +43,21 @@
         const option = event.target.closest("[role=option]");
         if (option && option.getAttribute("aria-selected") !== "true") select(option);
     });
+    function go() {
+        goes = false;
+        (options().find((each) => each.getAttribute("aria-selected") === "true") || options()[0])?.click();
+    }
     dialog.querySelector("form").addEventListener("submit", (event) => {
         event.preventDefault();
-        (options().find((each) => each.getAttribute("aria-selected") === "true") || options()[0])?.click();
+        if (input.value === answered) go();
+        else goes = true;
     });
+    input.addEventListener("input", () => (goes = false));
     input.addEventListener("keydown", (event) => {
+        if (event.key === "Escape" && !event.isComposing) {
+            event.preventDefault(); // a search field would take the first Escape to empty itself
+            return dialog.close();
+        }
         const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
         if (!step) return;
         event.preventDefault();
@@ -52,8 +65,10 @@
         const place = all.findIndex((each) => each.getAttribute("aria-selected") === "true");
         select(all[(place + step + all.length) % all.length]);
     });
-    results.addEventListener("htmx:afterSwap", () => {
+    results.addEventListener("htmx:afterSwap", (event) => {
+        answered = event.detail.requestConfig.parameters.q ?? "";
         for (const [number, option] of options().entries()) option.id = `palette-option-${number}`;
         select(options()[0]);
+        if (goes && dialog.open && input.value === answered) go();
     });
 })();

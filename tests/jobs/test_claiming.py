@@ -96,6 +96,20 @@ def test_a_claimed_job_that_never_started_waits_again(settings):
     assert claiming.claim_next("here").attempt == 2
 
 
+def test_a_claimed_job_that_was_to_be_cancelled_and_never_started_is_cancelled(settings):
+    job = JobFactory(
+        status=Status.STARTING,
+        attempt=1,
+        host=settings.WORKER_HOST,
+        lease_expires_at=overdue(),
+        cancel_requested_at=timezone.now(),
+    )
+    assert not claiming.requeue(job), "it would wait for ever: nobody claims a job that is to be cancelled"
+    claiming.reap(is_here=nowhere)
+    job.refresh_from_db()
+    assert (job.status, job.reason, job.detail) == (Status.CANCELLED, Reason.CANCELLED, claiming.NEVER_STARTED)
+
+
 @pytest.mark.parametrize(
     ("status", "host", "is_here"),
     [(Status.RUNNING, "here", False), (Status.STARTING, "elsewhere", False), (Status.STARTING, "here", True)],

@@ -5,6 +5,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from jobs import claiming, execution, logs, results, submission
@@ -148,6 +149,50 @@ def test_a_planned_stop_leaves_the_job_to_a_successor(provider):
     job.refresh_from_db()
     assert (job.status, job.attempt) == (Status.SUCCEEDED, 1)
     assert log_of(job) == "".join(f"line {number}\n" for number in range(200))
+
+
+def test_what_a_failed_supervisor_left_is_rung_for_and_taken_up(provider, monkeypatch):
+    rings = []
+    monkeypatch.setattr(execution.doorbell, "ring", lambda task, *args, **_: rings.append(task))
+    job = submit("def run(data, params):\n    return 'done'\n", provider)
+
+    def fail(*_, **__):
+        raise OperationalError("the database restarts")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(claiming, "settle", fail)
+        with pytest.raises(OperationalError):
+            execution.look()
+    rings.clear()
+    execution.ring_for_leftovers()
+    assert rings == ["jobs.look"]
+    assert execution.look()
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (Status.SUCCEEDED, 1)
+    rings.clear()
+    execution.ring_for_leftovers()
+    assert rings == []
+
+
+def test_what_is_printed_faster_than_the_log_takes_it_does_not_keep_the_lease_from_being_renewed(
+    provider, monkeypatch, settings
+):
+    monkeypatch.setattr(execution, "CARRY_SECONDS", 0)
+    settings.LEASE_RENEWAL_SECONDS = 0
+    renewals = []
+    renew = claiming.renew
+    monkeypatch.setattr(claiming, "renew", lambda job, **kwargs: renewals.append(job) or renew(job, **kwargs))
+    job = run("def run(data, params):\n    print('x' * 4_000_000)\n", provider)
+    assert job.status == Status.SUCCEEDED
+    assert len(log_of(job)) == 4_000_001
+    assert len(renewals) >= 4_000_000 // execution.CHUNK_BYTES
+
+
+def test_a_job_that_cannot_be_started_for_an_unforeseen_reason_does_not_wait_again_for_ever(provider):
+    job = submit("def run(data, params):\n    return 1\n", provider, runtime="withdrawn")
+    assert execution.look()
+    job.refresh_from_db()
+    assert (job.status, job.reason, job.detail) == (Status.FAILED, Reason.LOST, execution.NOT_STARTED)
 
 
 def test_nothing_to_do_is_told():

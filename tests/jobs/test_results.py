@@ -90,3 +90,25 @@ def test_a_long_result_is_cut_for_the_page(job, tmp_path):
     text, is_cut = results.result_text(job)
     assert is_cut
     assert len(text) == results.PREVIEW_MAX_BYTES
+
+
+@pytest.mark.parametrize("name", ["..\\up", "back\\slash", "a" * 250, "é" * 120], ids=ascii)
+def test_a_name_that_storage_would_refuse_or_change_is_kept(job, tmp_path, name):
+    (tmp_path / name).write_text("content")
+    (row,) = collect(job, tmp_path)
+    row.full_clean(exclude=["job"])
+    assert row.name == name
+    with results.open_file(row) as file:
+        assert file.read() == b"content"
+
+
+def test_folders_in_folders_without_end_are_refused(job, tmp_path):
+    folder = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(100):
+        os.mkdir("d", dir_fd=folder)
+        below = os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
+    with pytest.raises(results.OutputRefused, match="64 deep"):
+        collect(job, tmp_path)

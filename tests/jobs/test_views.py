@@ -1,8 +1,10 @@
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import connection
 from django.urls import reverse
 
+from jobs import views
 from jobs.models import Job, Status
 from portal.accounts.models import Membership
 from tests.factories import (
@@ -114,7 +116,7 @@ class TestList:
         page = client.get(reverse("jobs:list"), {"status": "CANCELLED"}).content.decode()
         assert "No job matches" in page
 
-    @pytest.mark.parametrize("query", ["status=NONSENSE", "service=nonsense", "before=nonsense", "after=%00"])
+    @pytest.mark.parametrize("query", ["status=NONSENSE", "service=nonsense", "before=nonsense", "after=1%01"])
     def test_nonsense_in_the_url_is_ignored(self, client, provider, job, query):
         client.force_login(provider)
         assert client.get(f"{reverse('jobs:list')}?{query}").status_code == 200
@@ -271,3 +273,18 @@ def test_users_of_other_accounts_do_not_appear_in_the_filter(client, provider, j
     other = ServiceFactory(account=UserFactory().personal_account, name="Secret project")
     client.force_login(provider)
     assert other.name not in client.get(reverse("jobs:list")).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", ["file", "log_download"])
+def test_a_slow_download_holds_no_connection_of_the_database(rf, client, job, provider, name):
+    arguments = {"job_id": job.pk}
+    if name == "file":
+        row = JobFileFactory(job=job, name="a.txt", key=default_storage.save("a.txt", ContentFile(b"content")))
+        arguments["name"] = row.name
+    request = rf.get("/")
+    request.user = provider
+    view = {"file": views.file_download, "log_download": views.log_download}[name]
+    response = view(request, **arguments)
+    assert connection.connection is None
+    response.close()

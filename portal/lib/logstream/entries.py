@@ -11,6 +11,7 @@ CHANNELS = ("out", "err", "system")
 END = "end"
 GAP = "gap"
 ENTRY_MAX_BYTES = 64 * 1024
+DIGITS_MAX = 40  # Python reads no number of thousands of digits
 LINES_MAX = 2**63  # no id of a stream may have larger parts
 
 
@@ -63,6 +64,8 @@ class Cursor:
         position, _, line = entry_id.partition("-")
         if not (position.isascii() and position.isdigit() and line.isascii() and line.isdigit()):
             return cls()
+        if max(len(position), len(line)) > DIGITS_MAX:
+            return cls(LINES_MAX, LINES_MAX)
         return cls(min(int(position), LINES_MAX), min(int(line), LINES_MAX))
 
     @classmethod

@@ -55,6 +55,7 @@ def test_a_stranger_gets_404_and_stays_where_they_are(client, stranger, provider
         ("https://evil.example/jobs/", "/dashboard/"),
         ("//evil.example/jobs/", "/dashboard/"),
         ("javascript:alert(1)", "/dashboard/"),
+        ("//[", "/dashboard/"),
     ],
 )
 def test_after_switching_comes_a_page_that_the_other_account_has_too(client, provider, came_from: str, goes_to: str):

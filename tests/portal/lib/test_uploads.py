@@ -3,6 +3,7 @@
 from contextlib import closing
 
 import pytest
+from django.core.exceptions import TooManyFilesSent
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import RequestFactory
 
@@ -23,3 +24,9 @@ def test_any_other_file_arrives_whole(settings, size):
     settings.SOURCE_MAX_BYTES = 5_000_000
     with closing(RequestFactory().post("/", {"upload": SimpleUploadedFile("a.zip", bytes(size))})) as request:
         assert request.FILES["upload"].size == size
+
+
+def test_many_files_at_once_are_refused():
+    sent = {f"upload-{number}": SimpleUploadedFile("a.zip", b"zip") for number in range(5)}
+    with closing(RequestFactory().post("/", sent)) as request, pytest.raises(TooManyFilesSent):
+        _ = request.FILES

@@ -63,6 +63,10 @@ def test_a_poll_that_finds_nothing_new_changes_nothing(client, version):
     assert "<html" not in text(response)
 
 
+def test_a_search_for_a_very_long_text_finds_nothing(client, service):
+    assert client.get(reverse("services:list"), {"q": "a" * 60_000}).status_code == 200
+
+
 def test_search_finds_letters_of_name_and_summary(client, provider_account):
     ServiceFactory(account=provider_account, name="Annealer", summary="Solves QUBOs")
     ServiceFactory(account=provider_account, name="Sampler", summary="Draws")

@@ -113,3 +113,4 @@ def test_what_is_no_id_is_the_beginning() -> None:
     for foreign in ("", "-", "12", "a-b", "1-2-3", "-1-5", "²-1"):
         assert Cursor.of(foreign) == Cursor()
     assert Cursor.of("9" * 40 + "-1").position < 2**64
+    assert Cursor.of("9" * 9000 + "-1").position < 2**64
