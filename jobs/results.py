@@ -57,8 +57,11 @@ def result_text(job: Job) -> tuple[str, bool]:
     row = job.files.filter(name=RESULT_NAME).first()
     if row is None:
         return "", False
-    with default_storage.open(row.key) as file:
-        text = file.read(PREVIEW_MAX_BYTES).decode("utf-8", "replace")
+    try:
+        with default_storage.open(row.key) as file:
+            text = file.read(PREVIEW_MAX_BYTES).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return "", False
     return text, row.size > PREVIEW_MAX_BYTES
 
 

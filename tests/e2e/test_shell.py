@@ -18,7 +18,7 @@ STYLEGUIDE = "/styleguide/"
 PHONE = {"width": 360, "height": 780}
 SCRIPTS_MAX_BYTES = 60 * 1024
 UPLOAD_BYTES = 400_000
-UPLOAD_BYTES_PER_SECOND = 400_000  # slow enough that one sees it travel
+UPLOAD_BYTES_PER_SECOND = 160_000  # slow enough that one sees it travel
 MAY_COPY = ["clipboard-read", "clipboard-write"]
 BUSY = """
 import time

@@ -10,6 +10,7 @@ import os
 import select
 import shutil
 import signal
+import subprocess
 import time
 import weakref
 from collections.abc import Callable
@@ -354,7 +355,10 @@ def remove_run(folder: Path, group: cgroups.Group) -> None:
         (folder / RECORD).unlink()
     if (folder / "output").exists():
         mounts.unmount(folder / "output")
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:  # folders in folders without end; only where output is no mount
+        subprocess.run(["rm", "-rf", "--", str(folder)], check=False)
     cgroups.remove(group)
 
 

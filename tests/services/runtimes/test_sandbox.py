@@ -365,3 +365,15 @@ def test_two_runs_at_once_do_not_meet(sh: Callable[..., tuple[Ending, str]]) -> 
     assert not running.ended()
     running.discard()
     other.release()
+
+
+def test_a_run_is_removed_however_deep_its_folders_are(tmp_path):
+    folder = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=folder)
+        below = os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
+    process.remove_run(tmp_path / "d", {})
+    assert list(tmp_path.iterdir()) == []
