@@ -4,7 +4,7 @@
 # make lint   checks style, layers, types, templates, migrations and the settings of a production server
 # make format mends what can be mended by itself
 # make lock   writes requirements/*.lock anew; make lock UPGRADE=1 takes the newest versions that pyproject.toml allows
-# make bench  prints figures
+# make bench  prints figures; make bench SMOKE=1 only sees that each benchmark works
 
 PYTHON := .venv/bin/python
 DJANGOFMT := .venv/bin/djangofmt --custom-blocks partialdef
@@ -17,7 +17,7 @@ up:
 	@exec $(PYTHON) manage.py up
 
 test:
-	@.ci/install test
+	@.ci/install test browser
 	$(PYTHON) -m pytest
 	$(PYTHON) -m tests.postgres -m postgres
 
@@ -45,4 +45,4 @@ lock:
 
 bench:
 	@.ci/install server
-	$(PYTHON) -m benchmarks
+	$(PYTHON) -m benchmarks $(if $(SMOKE),--smoke)

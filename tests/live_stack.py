@@ -23,6 +23,13 @@ from tests.waiting import wait_for
 ROOT = Path(__file__).resolve().parent.parent
 INSTANCE_SETTINGS = ("DATABASE_URL", "REDIS_URL", "RUN_DIR", "SECRET_KEY", "JOBS_HOME", "PUBLIC_URL", "HOST", "DEBUG")
 
+CLEAR_SLOTS = """
+from services.runtimes import sandbox, slots
+for kind in slots.KINDS:
+    for slot in slots.occupied(kind):
+        sandbox.clear(slot)
+"""
+
 
 def free_port() -> int:
     """A port of the loopback that nobody uses at the moment."""
@@ -185,4 +192,6 @@ class LiveStack:
             self.stop()
         for pid in self.processes():
             os.kill(pid, signal.SIGKILL)
+        if any(self.home.glob("jobs/slots/*/run-*")):  # jobs outlive `up`, and hold mounts and control groups
+            self.manage("shell", "--verbosity=0", "--command", CLEAR_SLOTS)
         shutil.rmtree(self.home, ignore_errors=True)

@@ -5,7 +5,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from jobs import claiming, execution, logs, results, submission
@@ -31,6 +31,20 @@ def run(code, user, **kwargs):
     job = submit(code, user, **kwargs)
     assert execution.look()
     return Job.objects.get(pk=job.pk)
+
+
+def supervise():
+    """Answer one ring beside the test."""
+
+    def look():
+        try:
+            execution.look()
+        finally:
+            connection.close()  # a thread has a connection of its own
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    return thread
 
 
 def log_of(job):
@@ -109,8 +123,7 @@ def test_a_running_job_is_cancelled_with_all_its_processes(provider):
         "    time.sleep(600)\n",
         provider,
     )
-    supervisor = threading.Thread(target=execution.look)
-    supervisor.start()
+    supervisor = supervise()
     wait_for(lambda: _has_printed(job), what="the first line")
     job.refresh_from_db()
     assert job.status == Status.RUNNING
@@ -137,8 +150,7 @@ def test_a_planned_stop_leaves_the_job_to_a_successor(provider):
         "    return 'done'\n",
         provider,
     )
-    supervisor = threading.Thread(target=execution.look)
-    supervisor.start()
+    supervisor = supervise()
     wait_for(lambda: _has_printed(job), what="the first line")
     execution.stopping.set()
     supervisor.join(timeout=30)
@@ -201,8 +213,7 @@ def test_nothing_to_do_is_told():
 
 def test_what_runs_on_after_its_job_was_given_up_is_ended_and_cleared(provider):
     job = submit("import time\ndef run(data, params):\n    print('on', flush=True)\n    time.sleep(600)\n", provider)
-    supervisor = threading.Thread(target=execution.look)
-    supervisor.start()
+    supervisor = supervise()
     wait_for(lambda: _has_printed(job), what="the first line")
     execution.stopping.set()
     supervisor.join(timeout=30)
@@ -220,8 +231,7 @@ def test_what_runs_on_after_its_job_was_given_up_is_ended_and_cleared(provider):
 
 def test_a_lease_that_nobody_could_renew_ends_the_sandbox(provider):
     job = submit("import time\ndef run(data, params):\n    print('on', flush=True)\n    time.sleep(600)\n", provider)
-    supervisor = threading.Thread(target=execution.look)
-    supervisor.start()
+    supervisor = supervise()
     wait_for(lambda: _has_printed(job), what="the first line")
     execution.kill_expired()
     assert not execution.find(Job.objects.get(pk=job.pk)).ended()

@@ -22,6 +22,8 @@ from portal.lib.folders import NotOurs, make_private
 from portal.management import processes, static_files
 from portal.management.group import Child, Group
 
+DEFAULT_PORT = 8000
+PORT_MAX = 65_535
 OPEN_FILES = 65_536  # a live page holds two: the connection of the browser and one to the broker
 COLOURS = {"valkey": 35, "web": 36, "work": 33, "system": 32, "demo": 34}
 # A program of its own, because the group's loop must not wait for anything, and without imports that take time.
@@ -150,14 +152,14 @@ def _require_free_port() -> None:
         try:
             probe.bind((settings.HOST.strip("[]"), settings.PORT))
             probe.listen(1)
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             reason = {
                 errno.EADDRINUSE: "another program listens there",
                 errno.EACCES: "ports below 1024 are for root",
-            }.get(error.errno or 0, error.strerror)
+            }.get(getattr(error, "errno", 0), str(error).removesuffix("."))
+            port = settings.PORT + 1 if settings.PORT < PORT_MAX else DEFAULT_PORT
             raise CommandError(
-                f"Port {settings.PORT} of {settings.HOST} cannot be used: {reason}. "
-                f"Choose another: make up PORT={settings.PORT + 1}"
+                f"Port {settings.PORT} of {settings.HOST} cannot be used: {reason}. Choose another: make up PORT={port}"
             ) from None
 
 
