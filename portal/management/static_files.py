@@ -17,7 +17,8 @@ def collect_if_changed() -> bool:
     state = _state()
     if stamp.exists() and stamp.read_text() == state:
         return False
-    call_command("collectstatic", interactive=False, verbosity=0)
+    # From scratch: left to itself, it keeps a file that was collected after the new one was written.
+    call_command("collectstatic", interactive=False, clear=True, verbosity=0)
     stamp.write_text(state)
     return True
 
