@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from portal.lib import lifeline
@@ -12,7 +13,7 @@ def start(command: list[str], *, env: Mapping[str, str] | None = None, **options
     """`subprocess.Popen`, tied to this process; what the child forks itself is tied to the child."""
     return subprocess.Popen(
         command,
-        env={**(os.environ if env is None else env), lifeline.VARIABLE: "1"},
-        preexec_fn=lifeline.end_with_parent,
+        env={**(os.environ if env is None else env), lifeline.VARIABLE: str(os.getpid())},
+        preexec_fn=partial(lifeline.end_with_parent, os.getpid()),
         **options,
     )

@@ -129,16 +129,16 @@ class Group:
         death_signal = signal.SIGTERM if child.ends_last else signal.SIGKILL
         child.process = subprocess.Popen(
             child.command,
-            env={**child.environment, lifeline.VARIABLE: "1"},
+            env={**child.environment, lifeline.VARIABLE: str(os.getpid())},
             bufsize=0,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             process_group=0,  # Ctrl-C in a terminal then reaches this process only, which ends the children in order
-            preexec_fn=partial(lifeline.end_with_parent, death_signal),  # there is no second thread, see above
+            preexec_fn=partial(lifeline.end_with_parent, os.getpid(), death_signal),  # no second thread, see above
         )
         child.started_at, child.start_at, child.printed = time.monotonic(), None, []
-        self._pid_file(child).write_text(f"{child.process.pid}\n")
+        self._write_pid(child)
         show = partial(self._show, child.name)
         self._read_lines(child.process.stdout, child.printed.append if child.on_end else show)
         self._read_lines(child.process.stderr, show)
@@ -204,6 +204,12 @@ class Group:
                 self._asked_at = now
             elif number == signal.SIGINT and self._asked_at is not None and now - self._asked_at > TWINS_SECONDS:
                 self._in_haste = True
+
+    def _write_pid(self, child: Child) -> None:
+        """Write it whole or not at all: who reads it meanwhile must not see an empty file."""
+        new = self._pid_dir / f".{child.name}.pid"
+        new.write_text(f"{_pid(child)}\n")
+        new.replace(self._pid_file(child))
 
     def _pid_file(self, child: Child) -> Path:
         return self._pid_dir / f"{child.name}.pid"
