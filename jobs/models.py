@@ -9,7 +9,7 @@ from django.urls import reverse
 from portal.accounts.models import Account
 from portal.lib.claims import Claimable
 from portal.lib.ids import new_id
-from services.models import ServiceVersion
+from services.models import ServiceVersion, Subscription
 
 RASTER_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 PICTURE_MAX_BYTES = 5_000_000
@@ -61,6 +61,15 @@ class Job(Claimable):
     account = models.ForeignKey(Account, models.PROTECT, related_name="jobs")
     version = models.ForeignKey(ServiceVersion, models.PROTECT, related_name="jobs")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    subscription = models.ForeignKey(
+        Subscription,
+        models.PROTECT,
+        null=True,
+        related_name="jobs",
+        db_index=False,  # `jobs_of_subscription` is one, and the planner of PostgreSQL must not choose another
+        help_text="that an application called with",
+    )
+    tags = models.JSONField(default=list, blank=True, help_text="words of the caller's; JobTag finds jobs by them")
     status = models.CharField(max_length=16, choices=Status, default=Status.QUEUED)
     reason = models.CharField(max_length=24, choices=Reason, blank=True)
     detail = models.TextField(blank=True, help_text="the reason in words, with what to do next")
@@ -82,6 +91,8 @@ class Job(Claimable):
     class Meta:
         indexes = (
             models.Index(fields=("account", "-id"), name="jobs_of_account"),
+            models.Index(fields=("subscription", "-id"), name="jobs_of_subscription"),
+            models.Index(fields=("subscription", "status", "-id"), name="jobs_of_subscription_by_status"),
             models.Index(
                 fields=("id",), name="live_jobs", condition=models.Q(status__in=("QUEUED", "STARTING", "RUNNING"))
             ),
@@ -108,15 +119,50 @@ class Job(Claimable):
         return "job", self.pk, max(self.attempt, 1)
 
 
+class JobTag(models.Model):
+    """The index from a tag to the jobs of a subscription that have it."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="tag_rows")
+    subscription = models.ForeignKey(Subscription, models.CASCADE, related_name="+", db_index=False)
+    name = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("subscription", "name", "job"), name="one_tag_per_job_and_name"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class JobInput(models.Model):
     """What the consumer sent: JSON texts, kept as they came. A table of its own, so that lists stay narrow."""
 
     job = models.OneToOneField(Job, models.CASCADE, primary_key=True, related_name="input")
     data = models.TextField()
     params = models.TextField()
+    more = models.JSONField(default=dict, help_text="further inputs: name to JSON text")
+    secrets = models.TextField(blank=True, help_text="a JSON object, encrypted; gone when the job has ended")
+    secret_count = models.PositiveSmallIntegerField(default=0, help_text="how many there were")
 
     def __str__(self) -> str:
         return f"input of {self.job_id}"
+
+
+class IdempotencyKey(models.Model):
+    """The first answer to a POST with this `Idempotency-Key`, written in the transaction of its job."""
+
+    subscription = models.ForeignKey(Subscription, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    body_digest = models.CharField(max_length=64, help_text="HMAC of the body, hexadecimal")
+    job = models.ForeignKey(Job, models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("subscription", "key"), name="one_answer_per_idempotency_key"),)
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class JobFile(models.Model):

@@ -83,6 +83,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
     "template_partials",
     "csp",
     "allauth",
@@ -92,6 +94,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "portal.lib.requests.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -182,10 +185,15 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3600,
     "unacked_restore_interval": 10,
     "socket_connect_timeout": 2,
+    "socket_timeout": 5,  # a broker that hangs must not hold up who rings; longer than a worker's read of the queue
     "socket_keepalive": True,
+    # A ring tries once more, at once, and then leaves it to the tick: a request waits for it. Workers have their own.
+    "max_retries": 1,
+    "interval_start": 0.05,
 }
 CELERY_BEAT_SCHEDULE = {
     "jobs.tick": {"task": "jobs.tick", "schedule": 2.0, "options": {"expires": 2}},
+    "jobs.tidy": {"task": "jobs.tidy", "schedule": 3600.0},
     "services.tick": {"task": "services.tick", "schedule": 2.0, "options": {"expires": 2}},
     "accounts.tidy": {"task": "accounts.tidy", "schedule": 86_400.0},
 }
@@ -216,6 +224,7 @@ JOB_OUTPUT_MAX_FILES = env.int("JOB_OUTPUT_MAX_FILES", default=1000)
 JOB_NETWORK_ALLOWED = env.bool("JOB_NETWORK_ALLOWED", default=False)
 ALLOW_UNSAFE_RUNTIME = env.bool("ALLOW_UNSAFE_RUNTIME", default=False)
 INPUT_MAX_BYTES = env.int("INPUT_MAX_BYTES", default=1_000_000)  # `data` and `params`, each
+BODY_MAX_BYTES = env.int("BODY_MAX_BYTES", default=4_000_000)  # one call of the gateway
 LOG_MAX_BYTES = env.int("LOG_MAX_BYTES", default=64 * 1024 * 1024)
 BUILD_TIME_LIMIT_SECONDS = env.int("BUILD_TIME_LIMIT_SECONDS", default=900)
 BUILD_MEMORY_MIB = env.int("BUILD_MEMORY_MIB", default=2048)
@@ -232,6 +241,11 @@ FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
     "django.core.files.uploadhandler.TemporaryFileUploadHandler",
 ]
+
+# How often clients may ask for access tokens, a minute; 0: no limit
+TOKEN_REQUESTS_PER_ADDRESS = env.int("TOKEN_REQUESTS_PER_ADDRESS", default=600)
+TOKEN_REQUESTS_PER_KEY = env.int("TOKEN_REQUESTS_PER_KEY", default=300)
+TOKEN_FAILURES_PER_MINUTE = env.int("TOKEN_FAILURES_PER_MINUTE", default=30)  # of one key from one address
 
 # Identity
 AUTH_USER_MODEL = "accounts.User"
@@ -324,6 +338,37 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# The machine's side. Its addresses authenticate themselves; REST framework describes them, and answers none of them.
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Mercato: the managed-service API",
+    "DESCRIPTION": "How an application calls the services that it is subscribed to. The endpoint of a subscription is "
+    "`/gateway/<account>/<service>/<version>`. Every address is the same with a slash at its end.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVERS": [{"url": PUBLIC_URL}],
+    "SECURITY": [{"applicationCredentials": []}],
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "applicationCredentials": {
+                "type": "oauth2",
+                "description": "Access key id and secret access key of an application",
+                "flows": {"clientCredentials": {"tokenUrl": f"{PUBLIC_URL}/token", "scopes": {}}},
+            }
+        }
+    },
+    "PREPROCESSING_HOOKS": ["portal.api.managed.schema.only_gateway"],
+    "SCHEMA_PATH_PREFIX": "/gateway",
+}
+# A redirect would lose a POST; these refuse by themselves what is no https.
+SECURE_REDIRECT_EXEMPT += [r"^gateway/", r"^token/?$", r"^oauth/"]
+
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -333,9 +378,12 @@ LOG_LEVEL = env("LOG_LEVEL", default="INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"request_id": {"()": "portal.lib.requests.RequestIdFilter"}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s]: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    # A line for each ring and each beat would hide the others.
-    "loggers": {name: {"level": "WARNING"} for name in ("celery.app.trace", "celery.worker.strategy", "celery.beat")},
+    # A line for each ring and each beat would hide the others, and oauthlib's DEBUG lines hold whole access tokens.
+    "loggers": {
+        name: {"level": "WARNING"} for name in ("celery.app.trace", "celery.worker.strategy", "celery.beat", "oauthlib")
+    },
 }

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
-from portal.accounts.models import Account
+from portal.accounts.models import Account, Application
 from portal.lib.claims import Claimable
 from portal.lib.ids import new_id
 
@@ -47,19 +47,26 @@ class Service(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("services:detail", args=[self.pk])
 
+    def get_offer_url(self) -> str:
+        """Its page on the marketplace, which is there once a version is published."""
+        return reverse("marketplace:detail", args=[self.account.slug, self.slug])
+
     def latest_version(self) -> "ServiceVersion | None":
         """The newest version, built or not."""
         return self.versions.order_by("-id").first()
 
     def runnable_version(self) -> "ServiceVersion | None":
-        """The newest version that is built; None before the first build succeeds."""
-        return self.versions.exclude(environment="").order_by("-id").first()
+        """The newest version that is built and not retired; None before the first build succeeds."""
+        usable = self.versions.exclude(environment="").exclude(publication=ServiceVersion.Publication.RETIRED)
+        return usable.order_by("-id").first()
 
 
 class ServiceVersion(models.Model):
-    """An immutable snapshot: source, runtime, resources and OpenAPI description.
+    """A snapshot: source, runtime, resources and OpenAPI description. It is draft → built → internal | marketplace →
+    retired.
 
-    ``environment`` is the only column that changes: the key that the runtime gave to what a build made, empty before.
+    What runs never changes. What does change: ``environment``, the key that the runtime gave to what a build made,
+    empty before; ``publication``; and the description, until the version is published for the first time.
     """
 
     class RuntimeName(models.TextChoices):
@@ -69,8 +76,19 @@ class ServiceVersion(models.Model):
         NONE = "none", "Closed"
         OPEN = "open", "Open"
 
+    class Publication(models.TextChoices):
+        NONE = "", "Not published"
+        INTERNAL = "internal", "Internal"
+        MARKETPLACE = "marketplace", "Marketplace"
+        RETIRED = "retired", "Retired"
+
+    class Dialect(models.TextChoices):
+        CURRENT = "current", "Current"
+        LEGACY = "legacy", "2022: health at GET /, results wrapped in result and metadata"
+
     class OpenapiOrigin(models.TextChoices):
         UPLOADED = "uploaded", "uploaded"
+        EDITED = "edited", "edited here"
         ARCHIVE = "archive", "found in the zip"
         DEFAULT = "default", "the default description"
 
@@ -90,11 +108,18 @@ class ServiceVersion(models.Model):
     openapi_origin = models.CharField(max_length=16, choices=OpenapiOrigin)
     warnings = models.JSONField(default=list, help_text="what the source check noticed")
     environment = models.CharField(max_length=128, blank=True, editable=False)
+    publication = models.CharField(max_length=16, choices=Publication, default=Publication.NONE, blank=True)
+    published_at = models.DateTimeField(null=True, editable=False, help_text="the first time")
+    validates_input = models.BooleanField(default=True, help_text="refuse input that breaks InputData or InputParams")
+    dialect = models.CharField(max_length=16, choices=Dialect, default=Dialect.CURRENT)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("service", "number"), name="one_version_per_number"),)
+        indexes = (
+            models.Index(fields=("service", "publication"), name="versions_by_publication"),
+        )  # for the catalogue
 
     def __str__(self) -> str:
         return f"{self.service} {self.number}"
@@ -102,6 +127,129 @@ class ServiceVersion(models.Model):
     @property
     def is_runnable(self) -> bool:
         return self.environment != ""
+
+    @property
+    def is_published(self) -> bool:
+        """Whether subscribers may start executions of it."""
+        return self.publication in PUBLISHED
+
+    @property
+    def state(self) -> str:
+        """`draft`, `built`, `internal`, `marketplace` or `retired`."""
+        return self.publication or ("built" if self.environment else "draft")
+
+
+PUBLISHED: tuple[str, ...] = (ServiceVersion.Publication.INTERNAL, ServiceVersion.Publication.MARKETPLACE)
+
+
+class ServiceTag(models.Model):
+    """A word by which the catalogue finds a service."""
+
+    service = models.ForeignKey(Service, models.CASCADE, related_name="tags")
+    name = models.SlugField(max_length=40)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("name", "service"), name="one_tag_per_service_and_name"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ServiceShare(models.Model):
+    """An account besides the owner's that may subscribe to versions which are published internally."""
+
+    service = models.ForeignKey(Service, models.CASCADE, related_name="shares")
+    account = models.ForeignKey(Account, models.CASCADE, related_name="shared_services")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("service", "account"), name="one_share_per_account"),)
+
+    def __str__(self) -> str:
+        return f"{self.service} for {self.account}"
+
+
+class PricingPlan(models.Model):
+    """What a subscription costs and allows: its products say how much of what. Each service has a free one for now."""
+
+    class Kind(models.TextChoices):
+        FREE = "free", "Free"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    service = models.ForeignKey(Service, models.CASCADE, related_name="plans")
+    name = models.CharField(max_length=60)
+    kind = models.CharField(max_length=16, choices=Kind, default=Kind.FREE)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("service", "name"), name="one_plan_per_name"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Product(models.Model):
+    """One thing that a plan counts, and its price."""
+
+    class Unit(models.TextChoices):
+        EXECUTION = "execution", "Execution"
+        SECOND = "second", "Second of run time"
+
+    plan = models.ForeignKey(PricingPlan, models.CASCADE, related_name="products")
+    unit = models.CharField(max_length=16, choices=Unit)
+    price = models.DecimalField(max_digits=12, decimal_places=6, default=0, help_text="a unit, in EUR")
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("plan", "unit"), name="one_product_per_unit"),)
+
+    def __str__(self) -> str:
+        return f"{self.unit} of {self.plan}"
+
+
+class Subscription(models.Model):
+    """Application × Service × PricingPlan: the right to call. ``version`` is the one that its endpoint names.
+
+    One row a pair for good: who subscribes again finds the executions of before.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    application = models.ForeignKey(Application, models.CASCADE, related_name="subscriptions")
+    service = models.ForeignKey(Service, models.CASCADE, related_name="subscriptions")
+    plan = models.ForeignKey(PricingPlan, models.PROTECT, related_name="subscriptions")
+    version = models.ForeignKey(ServiceVersion, models.PROTECT, related_name="subscriptions")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("application", "service"), name="one_subscription_per_application"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.application} → {self.service}"
+
+
+class UsageEvent(models.Model):
+    """One ended execution as its provider may know it: no input, no log, no result, no name of a person."""
+
+    job_id = models.UUIDField(primary_key=True, help_text="jobs are above this app: no foreign key")
+    service = models.ForeignKey(Service, models.CASCADE, related_name="usage")
+    version = models.ForeignKey(ServiceVersion, models.CASCADE, related_name="usage")
+    account = models.ForeignKey(Account, models.PROTECT, related_name="usage", help_text="the consumer's")
+    subscription = models.ForeignKey(Subscription, models.SET_NULL, null=True, related_name="usage")
+    outcome = models.CharField(max_length=16, help_text="SUCCEEDED, FAILED or CANCELLED")
+    reason = models.CharField(max_length=24, blank=True, help_text="the class of the error: a value of jobs.Reason")
+    wall_seconds = models.FloatField(null=True)
+    cpu_seconds = models.FloatField(null=True)
+    ended_at = models.DateTimeField()
+
+    class Meta:
+        indexes = (models.Index(fields=("service", "ended_at"), name="usage_of_service"),)
+
+    def __str__(self) -> str:
+        return f"{self.outcome} of {self.service}"
 
 
 class BuildStatus(models.TextChoices):

@@ -9,8 +9,9 @@ from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from jobs.models import FINAL, Job, JobFile, JobInput
-from portal.accounts.models import Account, Membership, User
-from services.models import Build, Service, ServiceVersion
+from portal.accounts.models import AccessToken, Account, Application, ApplicationSecret, Membership, User
+from portal.lib import tokens
+from services.models import Build, PricingPlan, Service, ServiceVersion, Subscription
 
 PASSWORD = "correct horse battery staple"
 OPENAPI = '{"openapi": "3.1.0", "info": {"title": "Test", "version": "1.0.0"}, "paths": {}}'
@@ -92,6 +93,48 @@ class ServiceVersionFactory(DjangoModelFactory):
     created_by = factory.LazyAttribute(lambda version: version.service.created_by)
 
 
+class ApplicationFactory(DjangoModelFactory):
+    """An application without a secret, of a new person's account where none is given."""
+
+    class Meta:
+        model = Application
+
+    account = factory.LazyFunction(lambda: personal_account(UserFactory()))
+    name = factory.Sequence(lambda n: f"Application {n}")
+    access_key_id = factory.LazyFunction(lambda: tokens.new_token(tokens.ACCESS_KEY_ID))
+    created_by = factory.LazyAttribute(lambda application: owner_of(application.account))
+
+
+class ApplicationSecretFactory(DjangoModelFactory):
+    """A live secret. Its text is ``text``, or that which the caller of the factory gives."""
+
+    class Meta:
+        model = ApplicationSecret
+
+    class Params:
+        text = factory.LazyFunction(lambda: tokens.new_token(tokens.SECRET_ACCESS_KEY))
+
+    application = factory.SubFactory(ApplicationFactory)
+    digest = factory.LazyAttribute(lambda secret: tokens.digest(secret.text))
+    ending = factory.LazyAttribute(lambda secret: secret.text[-4:])
+    created_by = factory.LazyAttribute(lambda secret: secret.application.created_by)
+
+
+class SubscriptionFactory(DjangoModelFactory):
+    """An active subscription of a new application to a version that is published on the marketplace."""
+
+    class Meta:
+        model = Subscription
+
+    application = factory.SubFactory(ApplicationFactory)
+    version = factory.LazyFunction(lambda: ServiceVersionFactory(publication="marketplace"))
+    service = factory.LazyAttribute(lambda subscription: subscription.version.service)
+    plan = factory.LazyAttribute(
+        lambda subscription: PricingPlan.objects.get_or_create(service=subscription.service, name="Free")[0]
+    )
+    created_by = factory.LazyAttribute(lambda subscription: subscription.application.created_by)
+
+
 class BuildFactory(DjangoModelFactory):
     class Meta:
         model = Build
@@ -137,6 +180,19 @@ class JobFileFactory(DjangoModelFactory):
 def personal_account(user: User) -> Account:
     """The account that ``user`` got at sign-up."""
     return user.personal_account
+
+
+def access_token(application: Application) -> str:
+    """A bearer token of ``application``, as POST /token gives one."""
+    text = tokens.new_token(tokens.ACCESS_TOKEN)
+    secret = application.secrets.first() or ApplicationSecretFactory(application=application)
+    AccessToken.objects.create(
+        digest=tokens.digest(text),
+        application=application,
+        secret=secret,
+        expires_at=timezone.now() + timedelta(hours=1),
+    )
+    return text
 
 
 def owner_of(account: Account) -> User | None:

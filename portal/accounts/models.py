@@ -1,4 +1,4 @@
-"""Who is who: people (User), owners of things (Account), and who may do what there (Membership)."""
+"""Who is who: people (User), owners of things (Account), who may do what there (Membership), clients (Application)."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -6,6 +6,8 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.db import IntegrityError, models, transaction
 from django.db.models.functions import Lower
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.text import slugify
 
 from portal.lib.ids import new_id
@@ -197,3 +199,88 @@ def role_in(user: User, account_id: UUID) -> str | None:
     """The role of ``user`` in the account; None for a stranger."""
     # All memberships and not one by its keys: the user of a request has them loaded, and a person has few.
     return next((m.role for m in user.memberships.all() if m.account_id == account_id), None)
+
+
+class ApplicationQuerySet(models.QuerySet["Application"]):
+    def visible_to(self, account: Account) -> "ApplicationQuerySet":
+        """The applications that ``account`` may see: its own that are not deleted."""
+        return self.filter(account=account, deleted_at=None)
+
+
+class Application(models.Model):
+    """A consumer's client. Its credentials are the access key id here and its live secrets."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="applications")
+    name = models.CharField(max_length=100)
+    access_key_id = models.CharField(max_length=80, unique=True, editable=False, help_text="the consumer key")
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = ApplicationQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("account", "name"), condition=models.Q(deleted_at=None), name="one_live_application_per_name"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("applications:detail", args=[self.pk])
+
+
+class ApplicationSecretQuerySet(models.QuerySet["ApplicationSecret"]):
+    def live(self) -> "ApplicationSecretQuerySet":
+        """Those that a token can be asked for with: not revoked, not expired."""
+        unexpired = models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now())
+        return self.filter(unexpired, revoked_at=None)
+
+
+class ApplicationSecret(models.Model):
+    """A secret access key (the consumer secret). Two of an application may be live at once, so that one can follow
+    the other without a pause. Only its SHA-256 is kept: it is 256 random bits, which nobody can guess from a digest.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    application = models.ForeignKey(Application, models.CASCADE, related_name="secrets")
+    digest = models.CharField(max_length=64, unique=True, editable=False, help_text="SHA-256, hexadecimal")
+    ending = models.CharField(max_length=8, editable=False, help_text="its last characters, to tell two apart")
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, help_text="from then on it is refused; none: never")
+    revoked_at = models.DateTimeField(null=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, editable=False, help_text="a token was asked for; to the minute")
+
+    objects = ApplicationSecretQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"secret …{self.ending} of {self.application}"
+
+    @property
+    def state(self) -> str:
+        """`live`, `expired` or `revoked`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= timezone.now() else "live"
+
+    @property
+    def is_live(self) -> bool:
+        return self.state == "live"
+
+
+class AccessToken(models.Model):
+    """A short-lived bearer token of an application (RFC 6750). Dead with the secret that it was asked for with."""
+
+    digest = models.CharField(max_length=64, primary_key=True, help_text="SHA-256, hexadecimal")
+    application = models.ForeignKey(Application, models.CASCADE, related_name="tokens")
+    secret = models.ForeignKey(ApplicationSecret, models.CASCADE, related_name="tokens")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"token of {self.application}"

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -58,6 +58,17 @@ def respond(events: Iterable[bytes | None], request: HttpRequest) -> HttpRespons
     if not _slots.take():
         return _unavailable(FULL)
     return _headed(StreamingHttpResponse(_LiveStream(iter(events)), content_type="text/event-stream"))
+
+
+@contextmanager
+def place() -> Iterator[bool]:
+    """One of the LIVE_STREAMS_MAX, for a request that waits before it answers; False where none is free."""
+    is_free = _slots.take()
+    try:
+        yield is_free
+    finally:
+        if is_free:
+            _slots.release()
 
 
 def log_response(
@@ -295,6 +306,12 @@ def release_database() -> None:
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close()
+
+
+def release_pooled_database() -> None:
+    """The same where connections are few and shared; opening a file anew would cost more than it gives."""
+    if settings.DATABASES["default"].get("OPTIONS", {}).get("pool"):
+        release_database()
 
 
 def _headed(response: HttpResponseBase) -> HttpResponseBase:

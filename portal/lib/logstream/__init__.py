@@ -5,7 +5,7 @@ It knows kinds, ids and attempts, nothing about jobs, builds or who may read wha
 
 from portal.lib.logstream.archive import archive, delete
 from portal.lib.logstream.entries import CHANNELS, END, GAP, Entry, unfinished_character
-from portal.lib.logstream.read import entry_at, exists, read, read_batches, text
+from portal.lib.logstream.read import entry_at, exists, position, read, read_batches, text
 from portal.lib.logstream.stream import close_readers, closing
 from portal.lib.logstream.write import LogEnded, LogRewound, LogWriter
 
@@ -23,6 +23,7 @@ __all__ = [
     "delete",
     "entry_at",
     "exists",
+    "position",
     "read",
     "read_batches",
     "text",

@@ -72,6 +72,12 @@ def exists(kind: str, id: UUID | str, attempt: int) -> bool:
     return Stream(name.key).exists() or segments.is_archived(name)
 
 
+def position(kind: str, id: UUID | str, attempt: int) -> str:
+    """The id of the last entry in the stream, to follow from there on; empty where there is none."""
+    last = Stream(LogName(kind, id, attempt).key).last()
+    return last.entry.id if last else ""
+
+
 def text(kind: str, id: UUID | str, attempt: int) -> Iterator[bytes]:
     """What was written so far, all channels in the order in which they came; a gap as a line in brackets."""
     at_line_start = True

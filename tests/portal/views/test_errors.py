@@ -17,7 +17,7 @@ def break_down(request):
 
 
 handler400, handler403, handler404, handler500 = urls.handler400, urls.handler403, urls.handler404, urls.handler500
-urlpatterns = [*urls.urlpatterns, path("refuse", refuse), path("break", break_down)]
+urlpatterns = [*urls.urlpatterns, path("refuse", refuse), path("break", break_down), path("gateway/break", break_down)]
 pytestmark = pytest.mark.urls(__name__)
 
 
@@ -63,3 +63,25 @@ def test_a_form_from_elsewhere():
     answer = Client(enforce_csrf_checks=True).post(reverse("account_login"), {"login": "a@example.com"})
     assert answer.status_code == 403
     assert 'id="main"' in answer.content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("path", "status"), [("/nowhere/", 404), ("/refuse", 403), ("/break", 500)])
+def test_a_page_names_the_request_as_the_log_does(path, status):
+    answer = Client(raise_request_exception=False).get(path, headers={"X-Request-ID": "from-a-proxy.1"})
+    assert (answer.status_code, answer["X-Request-ID"]) == (status, "from-a-proxy.1")
+    assert "from-a-proxy.1" in answer.content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/gateway/x", "/token/x", "/oauth/x", "/.well-known/x"])
+def test_machines_read_problems(path):
+    answer = Client().get(path)
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+
+
+def test_a_breakdown_under_a_machine_is_a_problem():
+    answer = Client(raise_request_exception=False).get("/gateway/break")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert answer.json()["request_id"] == answer["X-Request-ID"]
+    assert "the inside of the server" not in answer.content.decode()
