@@ -2,10 +2,11 @@
 
 from celery import shared_task
 
-from portal.accounts import sessions
+from portal.accounts import issuing, sessions
 
 
 @shared_task(name="accounts.tidy")
 def tidy() -> None:
     """Once a day."""
     sessions.forget_expired()
+    issuing.forget_expired()
