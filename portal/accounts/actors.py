@@ -1,4 +1,4 @@
-"""Who did it: a user, and later an application."""
+"""Who did it: a user, or an application."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -6,14 +6,15 @@ from typing import Self
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
-from portal.accounts.models import User
+from portal.accounts.models import Application, User
 
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """The one behind an act."""
+    """The one behind an act: exactly one of the two."""
 
-    user: User
+    user: User | None = None
+    application: Application | None = None
 
     @classmethod
     def of(cls, request: HttpRequest) -> Self:

@@ -13,6 +13,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     """Variables of templates/base.html."""
     shown: dict[str, Any] = {"demo": settings.DEMO, "unsafe_runtime": settings.ALLOW_UNSAFE_RUNTIME}
     account = getattr(request, "account", None)  # an error page may be rendered before the middleware ran
+    shown["frame"] = "base.html" if account else "base_public.html"  # of pages that are read before and after a login
     if account:
         user = cast(User, request.user)  # nobody else has an account
         shown |= {

@@ -1,5 +1,6 @@
 """Forms about people and their accounts: allauth's in our words, and our own."""
 
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, ClassVar, cast
 
 from allauth.account import forms as account_forms
@@ -8,10 +9,15 @@ from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.webauthn.forms import AddWebAuthnForm
 from django import forms
 from django.contrib.auth.password_validation import MinimumLengthValidator, get_default_password_validators
+from django.core.exceptions import ValidationError
+from django.utils import timezone
 
-from portal.accounts.models import Account, User
+from portal.accounts import applications
+from portal.accounts.actors import Actor
+from portal.accounts.models import Account, Application, ApplicationSecret, User
 
 NAME_MAX_LENGTH = User._meta.get_field("name").max_length
+SECRET_MAX_DAYS = 3650
 
 
 class InOurWords(forms.Form):
@@ -128,3 +134,78 @@ class SwitchForm(forms.Form):
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         cast(forms.ModelChoiceField, self.fields["account"]).queryset = Account.objects.of(user)
+
+
+class ApplicationForm(forms.Form):
+    """An application: only its name is chosen."""
+
+    name = forms.CharField(
+        max_length=applications.NAME_MAX_CHARACTERS,
+        help_text="What will call the services, for example “Nightly risk report”.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+    def create(self, *, account: Account, by: Actor) -> tuple[Application, str] | None:
+        """The application and the text of its secret; None where it was refused, with the reasons at their fields."""
+        try:
+            return applications.create_application(account=account, by=by, **self.cleaned_data)
+        except ValidationError as refusal:
+            self.add_error(None, refusal)
+            return None
+
+    def rename(self, application: Application, *, by: Actor) -> Application | None:
+        """The renamed application; None where it was refused."""
+        try:
+            return applications.rename(application=application, by=by, **self.cleaned_data)
+        except ValidationError as refusal:
+            self.add_error(None, refusal)
+            return None
+
+
+class SecretForm(forms.Form):
+    """One more secret of an application."""
+
+    expires_at = forms.DateField(
+        label="Last day",
+        required=False,
+        help_text="It works to the end of that day, in UTC. Without one, until somebody revokes it.",
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+    )
+    # How many secrets there were when the form was made: sent again by a reload, it adds no second one unasked.
+    made_before = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, application: Application, **kwargs: Any) -> None:
+        self.application = application
+        self.made = application.secrets.count()
+        kwargs["initial"] = {"made_before": self.made}
+        super().__init__(*args, **kwargs)
+        self.fields["expires_at"].widget.attrs["min"] = timezone.now().date().isoformat()
+
+    def clean_expires_at(self) -> datetime | None:
+        """The end of the day that was chosen."""
+        day: date | None = self.cleaned_data["expires_at"]
+        if day is None:
+            return None
+        if day > timezone.now().date() + timedelta(days=SECRET_MAX_DAYS):
+            raise ValidationError(
+                f"A secret may expire {SECRET_MAX_DAYS:,} days from now at the latest. Choose an earlier day, or none."
+            )
+        return datetime.combine(day, time(23, 59, 59, tzinfo=UTC))  # pages show this day, and not the next one
+
+    def clean(self) -> None:
+        super().clean()
+        if self.cleaned_data.get("made_before") not in (None, self.made):
+            self.data = {**self.data, "made_before": self.made}  # who sends it once more means it
+            raise ValidationError(
+                "A secret was added since you opened this form, perhaps because it was sent twice. No other one was "
+                "added now. If you did not see that secret, revoke it; then add another."
+            )
+
+    def create(self, *, by: Actor) -> tuple[ApplicationSecret, str] | None:
+        """The secret and its text; None where it was refused, with the reasons at their fields."""
+        expires_at = self.cleaned_data["expires_at"]
+        try:
+            return applications.add_secret(application=self.application, by=by, expires_at=expires_at)
+        except ValidationError as refusal:
+            self.add_error(None, refusal)
+            return None

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from portal.accounts.models import ROLES, Membership, User, role_in
+from portal.accounts.models import ROLES, Account, Application, Membership, User, role_in
 
 
 def has_role(user: User, account_id: UUID, least: str) -> bool:
@@ -24,3 +24,23 @@ def can_maintain(user: User, account_id: UUID) -> bool:
 def can_own(user: User, account_id: UUID) -> bool:
     """Owners delete things and manage members."""
     return has_role(user, account_id, Membership.Role.OWNER)
+
+
+def can_create_application(user: User, account: Account) -> bool:
+    """Maintainers make applications."""
+    return can_maintain(user, account.pk)
+
+
+def can_view_application(user: User, application: Application) -> bool:
+    """Every member of the account sees it; nobody sees a secret again."""
+    return application.deleted_at is None and can_view(user, application.account_id)
+
+
+def can_change_application(user: User, application: Application) -> bool:
+    """Maintainers rename it, add and revoke secrets, subscribe and unsubscribe it."""
+    return application.deleted_at is None and can_maintain(user, application.account_id)
+
+
+def can_delete_application(user: User, application: Application) -> bool:
+    """Owners delete it."""
+    return application.deleted_at is None and can_own(user, application.account_id)
