@@ -7,15 +7,19 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
+from django.http import QueryDict
+from django.utils.datastructures import MultiValueDict
 
 from portal.accounts.actors import Actor
-from portal.accounts.models import Account
-from services import publishing
-from services.models import Service, ServiceVersion
+from portal.accounts.models import Account, Application
+from services import contracts, publication, publishing, subscriptions
+from services.models import Service, ServiceShare, ServiceVersion, Subscription
 
 MEMORY_UNITS = {"MiB": 1, "GiB": 1024}
 TIME_UNITS = {"seconds": 1, "minutes": 60, "hours": 3600}
 MILLIS_A_VCPU = 1000
+INPUT_CHECKS = (("refuse", "Refuse what breaks the description"), ("any", "Take any input"))
 KEPT = {"hx-preserve": True}  # htmx swaps the form around a chosen file, so that a refusal loses nothing
 NAME_MAX = Service._meta.get_field("name").max_length
 SUMMARY_MAX = Service._meta.get_field("summary").max_length
@@ -89,6 +93,16 @@ def in_words(value: int, units: Mapping[str, int]) -> str:
     return f"{number:,} {unit[:-1] if number == 1 and unit.endswith('s') else unit}"
 
 
+class TagsField(forms.CharField):
+    """Words with commas between them. What a tag may be, publishing says."""
+
+    def clean(self, value: Any) -> list[str]:
+        return super().clean(value).split(",")
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+
 class DescribedForm(forms.Form):
     """What people read about a service."""
 
@@ -101,6 +115,11 @@ class DescribedForm(forms.Form):
         required=False,
         widget=forms.Textarea(attrs={"rows": 10, "spellcheck": "true"}),
         help_text="Markdown. What the service does, what it expects, where its limits are.",
+    )
+    tags = TagsField(
+        max_length=1000,
+        required=False,
+        help_text=f"Up to {publishing.TAGS_MAX}, with commas between them. The marketplace finds services by them.",
     )
 
 
@@ -155,6 +174,23 @@ class CodeForm(forms.Form):
                     else "The operator of this instance keeps the network of every job closed."
                 ),
             ),
+            "validates_input": forms.TypedChoiceField(
+                label="Input check",
+                choices=INPUT_CHECKS,
+                coerce=lambda choice: choice == INPUT_CHECKS[0][0],
+                empty_value=None,
+                required=False,
+                help_text=(
+                    "What breaks the InputData or InputParams that you describe is refused before a job starts, with "
+                    "every place that is wrong. A generated description refuses nothing."
+                ),
+            ),
+            "dialect": forms.TypedChoiceField(
+                choices=ServiceVersion.Dialect.choices,
+                empty_value=None,
+                required=False,
+                help_text="How its endpoint answers. Keep the current one unless clients of 2022 call it.",
+            ),
         }
 
 
@@ -180,8 +216,9 @@ class VersionForm(CodeForm):
     )
 
     def __init__(self, *args: Any, service: Service, latest: ServiceVersion, **kwargs: Any) -> None:
-        names = ("cpu_millis", "memory_mib", "time_limit_seconds", "network")
+        names = ("cpu_millis", "memory_mib", "time_limit_seconds", "network", "dialect")
         initial = {name: getattr(latest, name) for name in names} | {"number": publishing.next_number(service)}
+        initial["validates_input"] = INPUT_CHECKS[not latest.validates_input][0]
         if not settings.JOB_NETWORK_ALLOWED:
             initial["network"] = ServiceVersion.Network.NONE  # it may have been allowed when the latest was added
         super().__init__(*args, initial=initial, **kwargs)
@@ -207,6 +244,7 @@ class SettingsForm(DescribedForm):
 
     def __init__(self, *args: Any, service: Service, **kwargs: Any) -> None:
         kwargs["initial"] = {name: getattr(service, name) for name in ("name", "summary", "description")}
+        kwargs["initial"]["tags"] = list(service.tags.order_by("name").values_list("name", flat=True))
         super().__init__(*args, **kwargs)
         self.service = service
 
@@ -217,3 +255,121 @@ class SettingsForm(DescribedForm):
         except ValidationError as refusal:
             self.add_error(None, refusal)
             return None
+
+
+class SubscribeForm(forms.Form):
+    """Which of the account's applications shall call a service: one that does not yet."""
+
+    application = forms.ModelChoiceField(
+        Application.objects.none(), empty_label=None, help_text="The client that will call the service."
+    )
+
+    def __init__(self, *args: Any, account: Account, version: ServiceVersion, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.version = version
+        subscribed = subscriptions.active_of_service(version.service).values("application")
+        candidates = Application.objects.visible_to(account).exclude(pk__in=subscribed).order_by("name")
+        self.fields["application"].queryset = candidates  # type: ignore[attr-defined]
+        self.has_choice = candidates.exists()
+
+    def subscribe(self, *, by: Actor) -> Subscription | None:
+        """The subscription; None where it was refused, with the reason."""
+        application, service = self.cleaned_data["application"], self.version.service
+        try:
+            return subscriptions.subscribe(application=application, service=service, version=self.version, by=by)
+        except ValidationError as refusal:
+            self.add_error(None, refusal)
+            return None
+
+
+class ShareForm(forms.Form):
+    """With whom a service is shared: an account, or the own account of a person."""
+
+    account = forms.CharField(
+        max_length=254,
+        label="Account or person",
+        help_text="The name of an account as it stands in addresses, or the e-mail address of a person.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+
+    def share(self, *, service: Service, by: Actor) -> ServiceShare | None:
+        """The share; None where it was refused, with the reason."""
+        try:
+            return publication.share_with(service=service, name=self.cleaned_data["account"], by=by)
+        except ValidationError as refusal:
+            self.add_error(None, refusal)
+            return None
+
+
+class DescriptionForm(forms.Form):
+    """The API description of a version, as text. A published version keeps its own: then it is a new version's.
+
+    Three buttons send it: *Save*, *Open* (a file takes the place of the text) and, without script, *Check*.
+    """
+
+    text = forms.CharField(
+        label="OpenAPI description",
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 28, "spellcheck": "false", "autocapitalize": "off", "wrap": "off"}),
+    )
+    seen = forms.CharField(widget=forms.HiddenInput)
+    openapi_file = forms.FileField(
+        label="Open a file",
+        required=False,
+        widget=forms.FileInput(attrs={"accept": ".yml,.yaml,.json", "aria-label": "Open a file"}),
+    )
+
+    def __init__(
+        self,
+        data: QueryDict | None,
+        files: MultiValueDict[str, UploadedFile] | None,
+        *,
+        version: ServiceVersion,
+        start: str | None = None,
+    ) -> None:
+        self.version = version
+        self.overtaken: publishing.Overtaken | None = None
+        self.is_for_new_version = version.published_at is not None
+        if data is not None:
+            data = data.copy()
+            if data.get("do") == "open" and files and (opened := files.get("openapi_file")):
+                data["text"] = opened.read(settings.OPENAPI_MAX_BYTES + 1).decode("utf-8-sig", "replace")
+            if over := data.get("over"):
+                data["do"], data["seen"] = "save", over
+        is_save = data is not None and data.get("do") == "save"
+        self.was_published_meanwhile = False
+        if self.is_for_new_version:
+            number = publishing.next_number(version.service)
+            if data is not None and "number" not in data:
+                self.was_published_meanwhile = is_save
+                data["number"] = number
+        self.is_to_be_saved = is_save and not self.was_published_meanwhile
+        super().__init__(data, files)
+        if self.is_for_new_version:
+            self.fields["number"] = forms.CharField(label="Number of the new version", max_length=32, initial=number)
+        self.initial["seen"] = publishing.digest(version.openapi)
+        if not self.is_bound:
+            is_default = start == "default"
+            contract = publishing.default_description(version) if is_default else contracts.load(version.openapi)
+            self.initial["text"] = contracts.dump(contract, "json" if start == "json" else "yaml")
+
+    def text_now(self) -> str:
+        """The text as it stands in the field."""
+        return str(self["text"].value() or "")
+
+    def save(self, *, by: Actor) -> ServiceVersion | None:
+        """The version that has the description now; None where it was refused, with the reasons in the form."""
+        text = self.cleaned_data["text"]
+        try:
+            if self.is_for_new_version:
+                number = self.cleaned_data["number"]
+                return publishing.add_version(
+                    service=self.version.service, by=by, of=self.version, number=number, text=text
+                )
+            return publishing.describe(version=self.version, text=text, by=by, seen=self.cleaned_data["seen"])
+        except publishing.Overtaken as overtaken:
+            self.overtaken = overtaken
+            self.add_error(None, overtaken)
+        except ValidationError as refusal:
+            self.add_error(None, refusal)
+        return None

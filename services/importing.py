@@ -1,7 +1,7 @@
 """Services from folders and zips on this machine: what operators load, and what the demo is made of."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +30,11 @@ class Imported:
     is_changed: bool
 
 
-def import_project(*, path: Path, account: Account, by: Actor) -> Imported:
+def import_project(*, path: Path, account: Account, by: Actor, tags: Iterable[str] = ()) -> Imported:
     """Make the project in ``path``, a folder or a zip, a service of ``account``; a new version where there is one.
 
-    The name of the folder or zip becomes the slug, by which a second import finds the service again.
+    The name of the folder or zip becomes the slug, by which a second import finds the service again. ``tags`` are
+    those of a new service.
     """
     slug = slugify(path.resolve().stem if path.is_file() else path.resolve().name)
     if not slug:
@@ -44,7 +45,7 @@ def import_project(*, path: Path, account: Account, by: Actor) -> Imported:
         service = Service.objects.visible_to(account).filter(slug=slug).first()
         if service is None:
             service = publishing.create_service(
-                account=account, by=by, slug=slug, upload=upload, **_words_of(source, path.resolve().stem)
+                account=account, by=by, slug=slug, upload=upload, tags=tags, **_words_of(source, path.resolve().stem)
             )
             return Imported(service=service, version=service.versions.latest("id"), is_changed=True)
         latest = service.versions.latest("id")

@@ -5,8 +5,9 @@ Every verb refuses with a ValidationError whose keys are the verb's own argument
 Who may do it is the caller's question (rules.py).
 """
 
+import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,9 +20,9 @@ from django.utils.text import slugify
 
 from portal.accounts.actors import Actor
 from portal.accounts.models import Account
-from services import builds, contracts, sources
+from services import builds, contracts, sources, subscriptions
 from services.contracts import Contract, ContractRejected
-from services.models import Service, ServiceVersion
+from services.models import Service, ServiceTag, ServiceVersion
 from services.sources import Source, SourceRejected
 
 FIRST_NUMBER = "1.0.0"
@@ -29,6 +30,9 @@ NUMBER = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re.
 CPU_MILLIS_MIN = 100
 MEMORY_MIB_MIN = 64
 TIME_LIMIT_SECONDS_MIN = 1
+TAGS_MAX = 10
+TAG_MAX = ServiceTag._meta.get_field("name").max_length or 0  # it has one, which its type does not say
+BROUGHT = (ServiceVersion.OpenapiOrigin.UPLOADED, ServiceVersion.OpenapiOrigin.EDITED)
 RESOURCES = {  # argument: (least, name of the default, name of the ceiling, in words)
     "cpu_millis": (CPU_MILLIS_MIN, "JOB_CPU_MILLIS_DEFAULT", "JOB_CPU_MILLIS_MAX", "thousandths of a vCPU"),
     "memory_mib": (MEMORY_MIB_MIN, "JOB_MEMORY_MIB_DEFAULT", "JOB_MEMORY_MIB_MAX", "MiB of memory"),
@@ -59,12 +63,15 @@ def create_service(
     upload: File,
     summary: str = "",
     description: str = "",
+    tags: Iterable[str] = (),
     openapi_file: File | None = None,
     runtime: str = ServiceVersion.RuntimeName.PYTHON,
     cpu_millis: int | None = None,
     memory_mib: int | None = None,
     time_limit_seconds: int | None = None,
     network: str = ServiceVersion.Network.NONE,
+    dialect: str | None = None,
+    validates_input: bool | None = None,
     slug: str = "",
 ) -> Service:
     """Offer a new service with version 1.0.0, whose build is asked for. None for a resource means the default.
@@ -74,7 +81,9 @@ def create_service(
     """
     asked = {"cpu_millis": cpu_millis, "memory_mib": memory_mib, "time_limit_seconds": time_limit_seconds}
     words = _checked_words(name=name, summary=summary, description=description)
+    tags = checked_tags(tags)
     settled = _settled(runtime=runtime, network=network, **asked)
+    settled |= _called(dialect or ServiceVersion.Dialect.CURRENT, validates_input is not False)
     source = _checked_source(upload)
     contract, origin = _described(source, openapi_file, name=words["name"], summary=words["summary"])
     sources.store(upload, sha256=source.sha256)
@@ -83,6 +92,7 @@ def create_service(
         service = Service(account=account, slug=_free_slug(account, slug, words["name"]), created_by=by.user, **words)
         _validate(service)
         service.save()
+        _set_tags(service, tags)
         version = _new_version(service, by, FIRST_NUMBER, _code_of(source), contract, origin, settled)
         builds.request_build(version=version, by=by)
     return service
@@ -95,29 +105,39 @@ def add_version(
     number: str | None = None,
     upload: File | None = None,
     openapi_file: File | None = None,
+    text: str | None = None,
+    of: ServiceVersion | None = None,
     runtime: str | None = None,
     cpu_millis: int | None = None,
     memory_mib: int | None = None,
     time_limit_seconds: int | None = None,
     network: str | None = None,
+    dialect: str | None = None,
+    validates_input: bool | None = None,
 ) -> ServiceVersion:
-    """Add a version and ask for its build. What is None stays as in the latest version; the number grows by a minor.
+    """Add a version and ask for its build. What is None stays as in ``of``, else as in the latest version; the number
+    grows by a minor.
 
-    The API description: ``openapi_file``, else that of a new zip, else an uploaded one stays, else a new default.
+    The API description: ``openapi_file`` or its edited ``text``, else that of a new zip, else one that a person brought
+    or wrote stays, else a new default.
     """
-    latest = service.versions.latest("id")
+    latest = of or service.versions.latest("id")
     asked = {"cpu_millis": cpu_millis, "memory_mib": memory_mib, "time_limit_seconds": time_limit_seconds}
     kept = {key: getattr(latest, key) if value is None else value for key, value in asked.items()}
     settled = _settled(runtime=runtime or latest.runtime, network=network or latest.network, **kept)
+    validates_input = latest.validates_input if validates_input is None else validates_input
+    settled |= _called(dialect or latest.dialect, validates_input)
     if upload is None:
         code = _Code.of(latest)
         contract, origin = contracts.load(latest.openapi), latest.openapi_origin
         if openapi_file is not None:
             contract, origin = _parsed(openapi_file), ServiceVersion.OpenapiOrigin.UPLOADED
+        elif text is not None:
+            contract, origin = _written(text), ServiceVersion.OpenapiOrigin.EDITED
     else:
         source = _checked_source(upload)
         code = _code_of(source)
-        if openapi_file is None and not source.openapi and latest.openapi_origin == latest.OpenapiOrigin.UPLOADED:
+        if openapi_file is None and not source.openapi and latest.openapi_origin in BROUGHT:
             contract, origin = contracts.load(latest.openapi), latest.openapi_origin
         else:
             contract, origin = _described(source, openapi_file, name=service.name, summary=service.summary)
@@ -130,24 +150,84 @@ def add_version(
     return version
 
 
+def describe(*, version: ServiceVersion, text: str, by: Actor, seen: str) -> ServiceVersion:
+    """Give a version that was never published another API description.
+
+    ``seen`` is `digest` of the description that ``text`` was made from: Overtaken where it is another one by now.
+    """
+    contract = _written(text)
+    with transaction.atomic():
+        version = ServiceVersion.objects.select_for_update(of=("self",)).get(pk=version.pk)
+        if version.published_at:
+            raise ValidationError(
+                f"Version {version.number} has been published, and callers rely on its description. "
+                "Save yours as a new version."
+            )
+        if digest(version.openapi) != seen:
+            raise Overtaken(version)
+        kept = [words for words in version.warnings if words not in contracts.WARNINGS]
+        version.openapi = contracts.dump(contract, "json")
+        version.openapi_origin = ServiceVersion.OpenapiOrigin.EDITED
+        version.warnings = [*kept, *contract.warnings]
+        version.save(update_fields=["openapi", "openapi_origin", "warnings"])
+    return version
+
+
+def default_description(version: ServiceVersion) -> Contract:
+    """The description that ``version`` would have if its provider had brought none."""
+    service = version.service
+    try:
+        source = sources.kept(version.source_sha256)
+    except (OSError, SourceRejected):  # the limits may have become stricter; the rest of the description is the same
+        source = sources.unread(version.source_sha256)
+    return contracts.default(name=service.name, summary=service.summary, source=source)
+
+
+def digest(openapi: str) -> str:
+    """By which two API descriptions are told apart."""
+    return hashlib.sha256(openapi.encode()).hexdigest()[:32]
+
+
+class Overtaken(ValidationError):
+    """Somebody else saved ``openapi`` in the meantime. ``seen`` is its digest: saving over it takes that."""
+
+    def __init__(self, version: ServiceVersion) -> None:
+        self.openapi = version.openapi
+        self.seen = digest(version.openapi)
+        super().__init__(
+            f"Somebody else saved the description of {version.number} while you wrote, so yours is not saved yet. "
+            "Compare the two, then save yours over it, or leave the page to keep theirs."
+        )
+
+
 def update_service(
-    *, service: Service, by: Actor, name: str | None = None, summary: str | None = None, description: str | None = None
+    *,
+    service: Service,
+    by: Actor,
+    name: str | None = None,
+    summary: str | None = None,
+    description: str | None = None,
+    tags: Iterable[str] | None = None,
 ) -> Service:
-    """Change what people read about the service. Its slug, and so every address, stays."""
+    """Change what people read about the service. Its slug, and so every address, stays. What is None stays, too."""
     given = {"name": name, "summary": summary, "description": description}
     words = _checked_words(**{key: getattr(service, key) if value is None else value for key, value in given.items()})
+    tags = None if tags is None else checked_tags(tags)
     with transaction.atomic():
         service = _locked(service)
         for key, value in words.items():
             setattr(service, key, value)
         _validate(service)
         service.save(update_fields=[*words, "updated_at"])
+        if tags is not None:
+            _set_tags(service, tags)
     return service
 
 
-def delete_service(*, service: Service, by: Actor) -> Service:
+def delete_service(*, service: Service, by: Actor, confirmed: bool = False) -> Service:
     """Hide the service and free its slug. Finished jobs stay with those who ran them, with their results.
 
+    Its subscriptions end; unless ``confirmed``, that is refused with a `subscriptions.TakesAway` that says whose.
     Refused (ValidationError without a key) while the service has live jobs. A build under way runs to its end, unseen.
     """
     with transaction.atomic():
@@ -155,6 +235,9 @@ def delete_service(*, service: Service, by: Actor) -> Service:
         objections = [words for ask in _objectors if (words := ask(service))]
         if objections:
             raise ValidationError(objections)
+        subscribers = subscriptions.active_of_service(service)
+        subscriptions.ask_first(f"{service} would be deleted, and these would end.", subscribers, confirmed=confirmed)
+        subscriptions.end_all(subscribers)
         service.deleted_at = timezone.now()
         service.save(update_fields=["deleted_at", "updated_at"])
     return service
@@ -230,6 +313,35 @@ def _checked_words(*, name: str, summary: str, description: str) -> dict[str, st
     return words
 
 
+def checked_tags(tags: Iterable[str]) -> list[str]:
+    """Tags as they are kept: small letters, digits and hyphens, each once. Raises ValidationError."""
+    checked: dict[str, None] = {}
+    for tag in filter(None, map(str.strip, tags)):
+        kept = slugify(tag)
+        if not kept:
+            raise ValidationError({"tags": f"“{tag[:20]}” has no letter from a to z and no digit. Write another tag."})
+        if len(kept) > TAG_MAX:
+            raise ValidationError({"tags": f"“{tag[:20]}…” is longer than {TAG_MAX} characters. Write a shorter tag."})
+        checked[kept] = None
+    if len(checked) > TAGS_MAX:
+        raise ValidationError(
+            {"tags": f"These are {len(checked)} tags, and a service has at most {TAGS_MAX}. Take some away."}
+        )
+    return list(checked)
+
+
+def _set_tags(service: Service, tags: Iterable[str]) -> None:
+    service.tags.exclude(name__in=tags).delete()
+    ServiceTag.objects.bulk_create((ServiceTag(service=service, name=tag) for tag in tags), ignore_conflicts=True)
+
+
+def _called(dialect: str, validates_input: bool) -> dict[str, Any]:
+    """How the version answers and what it takes. Raises ValidationError."""
+    if dialect not in ServiceVersion.Dialect:
+        raise ValidationError({"dialect": f"Choose one of {', '.join(ServiceVersion.Dialect)}."})
+    return {"dialect": dialect, "validates_input": validates_input}
+
+
 def _settled(*, runtime: str, network: str, **resources: int | None) -> dict[str, Any]:
     """Runtime, network and resources within what the operator allows. Raises ValidationError."""
     problems: dict[str, str] = {}
@@ -269,7 +381,7 @@ def _described(source: Source, openapi_file: File | None, *, name: str, summary:
         return _parsed(openapi_file), ServiceVersion.OpenapiOrigin.UPLOADED
     if source.openapi:
         try:
-            contract = contracts.parse(source.openapi, name=source.openapi_name)
+            contract = contracts.accept(source.openapi, name=source.openapi_name)
         except ContractRejected as rejected:
             raise ValidationError({"upload": rejected.messages}) from rejected
         return contract, ServiceVersion.OpenapiOrigin.ARCHIVE
@@ -280,9 +392,16 @@ def _parsed(openapi_file: File) -> Contract:
     openapi_file.seek(0)
     text = openapi_file.read(settings.OPENAPI_MAX_BYTES + 1)
     try:
-        return contracts.parse(text, name=(openapi_file.name or "openapi").rpartition("/")[2])
+        return contracts.accept(text, name=(openapi_file.name or "openapi").rpartition("/")[2])
     except ContractRejected as rejected:
         raise ValidationError({"openapi_file": rejected.messages}) from rejected
+
+
+def _written(text: str) -> Contract:
+    try:
+        return contracts.accept(text, name="The description")
+    except ContractRejected as rejected:
+        raise ValidationError({"text": rejected.messages}) from rejected
 
 
 def _free_slug(account: Account, wanted: str, name: str) -> str:

@@ -28,3 +28,8 @@ def can_edit(user: User, service: Service) -> bool:
 def can_delete(user: User, service: Service) -> bool:
     """Owners delete it."""
     return service.deleted_at is None and rules.can_own(user, service.account_id)
+
+
+def can_publish(user: User, service: Service) -> bool:
+    """Maintainers publish and retire versions, and share the service."""
+    return can_edit(user, service)

@@ -15,6 +15,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from jobs import submission
+from jobs.inputs import Sent
 from jobs.models import FINAL, Job
 from portal.accounts.actors import Actor
 from portal.lib import logstream
@@ -73,7 +74,7 @@ def run_example(live_worker):
         version = importing.import_project(path=EXAMPLES / name, account=account, by=by).version
         build = wait_for_build(version, by=by)
         assert build.status == "SUCCEEDED", build.detail
-        job = submission.submit(version=version, data="{}", params=json.dumps(params), account=account, by=by)
+        job = submission.submit(version=version, sent=Sent(params=json.dumps(params)), account=account, by=by)
         ended = Job.objects.filter(pk=job.pk, status__in=FINAL)
         return wait_for(ended.first, what="the end of the job")
 

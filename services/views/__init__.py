@@ -18,6 +18,7 @@ from services.models import Build, Service, ServiceVersion
 NEEDS = {
     rules.can_create: "Making services needs the role maintainer",
     rules.can_edit: "Changing and building services needs the role maintainer",
+    rules.can_publish: "Publishing and sharing services needs the role maintainer",
     rules.can_delete: "Deleting services needs the role owner",
 }
 
@@ -56,13 +57,15 @@ def shell(request: AccountRequest, service: Service, tab: str) -> dict[str, Any]
     """What every page of a service shows: its newest version and build, and what this user may do."""
     version = service.versions.defer("openapi").order_by("-id").first()
     build = version and version.builds.order_by("-id").first()
-    runnable = version if version and version.is_runnable else service.runnable_version()
+    is_newest = version is not None and version.is_runnable and version.publication != version.Publication.RETIRED
+    runnable = version if is_newest else service.runnable_version()
     return {
         "service": service,
         "tab": tab,
         "version": version,
         "build": build,
         "runnable": runnable,
+        "is_unpublished": runnable is not None and runnable.state == "built",
         "can_edit": rules.can_edit(request.user, service),
         "is_elsewhere": service.account_id != request.account.pk,
         "seen": fingerprint(build and (build.pk, build.status), runnable and runnable.pk),

@@ -7,7 +7,7 @@ from django.conf import settings as django_settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -17,11 +17,13 @@ from django.views.decorators.vary import vary_on_headers
 from portal.accounts.actors import Actor
 from portal.accounts.requests import AccountRequest
 from portal.lib import markdown, pagination
-from services import publishing, rules
+from services import publishing, rules, subscriptions
 from services import template as project_template
 from services.forms import DESCRIPTION_MAX, ServiceForm, SettingsForm
 from services.models import Build, BuildStatus, Service, ServiceVersion
+from services.subscriptions import TakesAway
 from services.views import fingerprint, get_service, go, live, refused, shell
+from services.views.publication import confirm
 
 QUERY_MAX = 100  # SQLite refuses to look for a text that is very long
 TEMPLATE_COMMANDS = """\
@@ -58,9 +60,21 @@ def _listed(services: QuerySet[Service], query: str) -> QuerySet[Service]:
     newest = ServiceVersion.objects.filter(service=OuterRef("pk")).order_by("-id")
     builds = Build.objects.filter(version=OuterRef("newest_version")).order_by("-id")
     return services.defer("description").annotate(
+        state=_widest_state(),
         newest_version=Subquery(newest.values("pk")[:1]),
         newest_number=Subquery(newest.values("number")[:1]),
         build_status=Subquery(builds.values("status")[:1]),
+    )
+
+
+def _widest_state() -> Case:
+    """The state of that version which most people can use."""
+    versions = ServiceVersion.objects.filter(service=OuterRef("pk"))
+    states = ("marketplace", "internal", "retired")
+    return Case(
+        *(When(Exists(versions.filter(publication=state)), then=Value(state)) for state in states),
+        When(Exists(versions.exclude(environment="")), then=Value("built")),
+        default=Value("draft"),
     )
 
 
@@ -131,6 +145,7 @@ def _settings_page(
         "objections": objections,
         "can_delete": rules.can_delete(request.user, service),
         "loss": _loss(service),
+        "subscription_count": subscriptions.active_of_service(service).count(),
     }
     template = "services/service_settings.html" + ("#form" if request.htmx else "")
     return render(request, template, context, status=422 if form.errors or objections else 200)
@@ -155,7 +170,10 @@ def delete(request: AccountRequest, service_id: UUID) -> HttpResponse:
     """The end of the service, once its page has said what is lost."""
     service = get_service(request, service_id, can=rules.can_delete)
     try:
-        publishing.delete_service(service=service, by=Actor.of(request))
+        publishing.delete_service(service=service, by=Actor.of(request), confirmed=request.POST.get("confirmed") == "1")
+    except TakesAway as asked:
+        back = reverse("services:settings", args=[service.pk])
+        return confirm(request, service, asked, label=f"Delete {service.name}", back=back)
     except ValidationError as refusal:
         return _settings_page(request, service, SettingsForm(service=service), objections=refusal.messages)
     messages.success(request, f"{service.name} is deleted.")

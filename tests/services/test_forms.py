@@ -74,6 +74,13 @@ def test_every_field_is_an_argument_of_the_verb():
     assert set(ServiceForm().fields) <= arguments
 
 
+@pytest.mark.parametrize(("posted", "kept"), [("refuse", True), ("any", False), (None, None)])
+def test_a_choice_about_input_that_nobody_posted_is_left_to_the_verb(posted, kept):
+    field = ServiceForm().fields["validates_input"]
+    assert field.clean(posted) is kept
+    assert ServiceForm().fields["dialect"].clean("legacy" if posted else None) == ("legacy" if posted else None)
+
+
 def test_ceilings_are_said_with_their_units(settings):
     settings.JOB_MEMORY_MIB_MAX = 2048
     settings.JOB_TIME_LIMIT_SECONDS_MAX = 5400

@@ -169,6 +169,19 @@ def test_a_version_keeps_what_is_not_given(create, by):
     assert service.latest_version() == second
 
 
+def test_how_a_version_is_called_is_kept_until_it_is_given(create, by):
+    service = create(validates_input=False, dialect="legacy")
+    first = service.versions.get()
+    assert (first.validates_input, first.dialect) == (False, "legacy")
+    second = publishing.add_version(service=service, by=by)
+    assert (second.validates_input, second.dialect) == (False, "legacy")
+    third = publishing.add_version(service=service, by=by, validates_input=True, dialect="current")
+    assert (third.validates_input, third.dialect) == (True, "current")
+    assert refusal(publishing.add_version, service=service, by=by, dialect="2023").keys() == {"dialect"}
+    plain = create(name="Plain").versions.get()
+    assert (plain.validates_input, plain.dialect) == (True, "current")
+
+
 def test_a_new_zip_brings_its_own_description_but_an_uploaded_one_stays(create, by):
     service = create()
     newer = publishing.add_version(service=service, by=by, upload=upload(**{"openapi.json": OPENAPI}))
@@ -182,9 +195,13 @@ def test_a_new_zip_brings_its_own_description_but_an_uploaded_one_stays(create, 
 
 
 def test_warnings_follow_the_description(create, by):
-    service = create(openapi_file=ContentFile(OPENAPI.replace('"/"', '"/other"'), "mine.json"))
-    assert service.versions.get().warnings == [contracts.WARNINGS[0]]
-    assert publishing.add_version(service=service, by=by).warnings == [contracts.WARNINGS[0]]
+    status = {"type": "object", "properties": {"status": {"type": "string"}}}
+    health = {"200": {"description": "It is up", "content": {"application/json": {"schema": status}}}}
+    old = json.dumps(json.loads(OPENAPI) | {"paths": {"/": {"get": {"responses": health}}}})
+    service = create(openapi_file=ContentFile(old, "mine.json"))
+    (warning,) = service.versions.get().warnings
+    assert "GET / tells whether the service is up" in warning
+    assert publishing.add_version(service=service, by=by).warnings == [warning]
     fixed = publishing.add_version(service=service, by=by, openapi_file=ContentFile(OPENAPI, "mine.json"))
     assert fixed.warnings == []
 
@@ -290,3 +307,36 @@ def test_the_source_may_be_gone_where_it_is_only_kept(by):
     """A new version of the same code does not read it again."""
     version = ServiceVersionFactory(service__created_by=by.user)
     assert publishing.add_version(service=version.service, by=by, number="2.0.0").source_sha256 == version.source_sha256
+
+
+# Tags
+
+
+def tags_of(service: Service) -> list[str]:
+    return list(service.tags.order_by("pk").values_list("name", flat=True))
+
+
+def test_tags_are_kept_as_slugs_each_once(create, by):
+    service = create(tags=["Quantum Computing", " max-cut", "MAX-CUT", "", " ", "Ising é"])
+    assert tags_of(service) == ["quantum-computing", "max-cut", "ising-e"]
+    publishing.update_service(service=service, by=by, tags=["max-cut", "new"])
+    assert tags_of(service) == ["max-cut", "new"]
+    publishing.update_service(service=service, by=by, name="Other")
+    assert tags_of(service) == ["max-cut", "new"]
+    publishing.update_service(service=service, by=by, tags=[])
+    assert tags_of(service) == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ([f"tag {number}" for number in range(11)], "at most 10"),
+        (["a" * 41], "longer than 40"),
+        (["a" * 40 + "-b"], "longer than 40"),
+        (["ok", "量子"], "no letter from a to z"),
+        (["<script>", "\0"], "no letter from a to z"),
+    ],
+)
+def test_tags_that_are_none_are_refused(create, tags, words):
+    assert words in refusal(create, tags=tags)["tags"]
+    assert not Service.objects.exists()

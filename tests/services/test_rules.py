@@ -19,19 +19,20 @@ def may(user, service):
         "create": rules.can_create(user, service.account),
         "view": rules.can_view(user, service),
         "edit": rules.can_edit(user, service),
+        "publish": rules.can_publish(user, service),
         "delete": rules.can_delete(user, service),
     }
     return {word for word, answer in asked.items() if answer}
 
 
 def test_an_owner_may_everything(service, provider):
-    assert may(provider, service) == {"create", "view", "edit", "delete"}
+    assert may(provider, service) == {"create", "view", "edit", "publish", "delete"}
 
 
 def test_a_maintainer_may_all_but_delete(service):
     maintainer = UserFactory()
     MembershipFactory(account=service.account, user=maintainer, role=Membership.Role.MAINTAINER)
-    assert may(maintainer, service) == {"create", "view", "edit"}
+    assert may(maintainer, service) == {"create", "view", "edit", "publish"}
 
 
 def test_a_viewer_may_look(service, teammate):

@@ -8,13 +8,13 @@ from django.core.management import CommandError
 from django.core.management.base import BaseCommand
 
 from portal.accounts.actors import Actor
-from portal.management import demo
+from portal.management import calling, demo
 from portal.management.building import wait_for_build
 from services.models import BuildStatus
 
 
 class Command(BaseCommand):
-    help = "Creates or finds the demo: two people, and services to try."
+    help = "Creates or finds the demo: two people, services to try, and an application that may call one."
     requires_system_checks = ()  # `up` runs it at each start, and checks are slow
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -24,6 +24,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         found = demo.find_or_create()
         failures = [] if options["no_wait"] else self._failed_builds(found)
+        demo.offer(found)
         facts = found.as_json()
         if options["json"]:
             self.stdout.write(json.dumps(facts, indent=2))
@@ -32,6 +33,10 @@ class Command(BaseCommand):
             for key in demo.PEOPLE:
                 self.stdout.write(f"  {facts[key]['email']}  {facts[key]['password']}")
             self.stdout.write(f"A service to begin with: {facts['service']['page']}")
+            if facts["service_endpoint"]:
+                self.stdout.write("Call it:")
+                for line in calling.lines(facts):
+                    self.stdout.write(f"  {line}")
         if failures:
             raise CommandError("\n".join(failures))
 

@@ -11,9 +11,9 @@ from django.core.management import CommandError
 from django.core.management.base import BaseCommand
 
 from portal.accounts.actors import Actor
-from portal.accounts.models import Account, Membership, User
+from portal.accounts.models import Account, Application, Membership, User
 from portal.management.building import wait_for_build
-from services import importing
+from services import importing, publication, subscriptions
 from services.importing import Imported
 from services.models import Build, BuildStatus
 
@@ -28,8 +28,13 @@ class Command(BaseCommand):
         parser.add_argument("--account", metavar="SLUG", help="whose service it is; needed where there are several")
         parser.add_argument("--json", action="store_true", help="print the service for scripts")
         parser.add_argument("--no-wait", action="store_true", help="do not wait for the build")
+        parser.add_argument("--publish", choices=publication.SCOPES, help="publish it once it is built")
+        parser.add_argument("--subscribe", metavar="ACCESS_KEY_ID", help="subscribe this application to it")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["no_wait"] and (options["publish"] or options["subscribe"]):
+            raise CommandError("--publish and --subscribe need a finished build. Leave --no-wait out.")
+        application = _application(options["subscribe"])
         account = _account(options["account"])
         by = Actor(user=_owner(account))
         try:
@@ -38,6 +43,7 @@ class Command(BaseCommand):
             raise CommandError("\n".join(["The project cannot become a service.", *error.messages])) from error
         wait = not options["no_wait"] and not imported.version.is_runnable
         build = wait_for_build(imported.version, by=by) if wait else imported.version.builds.latest("id")
+        refusal = "" if build.status == BuildStatus.FAILED else _offer(imported, application, options["publish"], by)
         facts = _facts(imported, build)
         if options["json"]:
             self.stdout.write(json.dumps(facts, indent=2))
@@ -45,6 +51,8 @@ class Command(BaseCommand):
             self._print(imported, build, facts)
         if build.status == BuildStatus.FAILED:
             raise CommandError(f"The build failed: {build.detail}")
+        if refusal:
+            raise CommandError(refusal)
 
     def _print(self, imported: Imported, build: Build, facts: dict[str, Any]) -> None:
         service, version = imported.service, imported.version
@@ -54,6 +62,8 @@ class Command(BaseCommand):
             self.stdout.write(f"  Note: {warning}")
         self.stdout.write(f"Build: {build.get_status_display().lower()}")
         self.stdout.write(facts["page"])
+        if facts["service_endpoint"]:
+            self.stdout.write(f"Service endpoint ({facts['state']}): {facts['service_endpoint']}")
 
 
 def _facts(imported: Imported, build: Build) -> dict[str, Any]:
@@ -64,10 +74,45 @@ def _facts(imported: Imported, build: Build) -> dict[str, Any]:
         "account": service.account.slug,
         "page": settings.PUBLIC_URL + service.get_absolute_url(),
         "version": imported.version.number,
+        "state": imported.version.state,
+        "service_endpoint": subscriptions.endpoint(imported.version) if imported.version.is_published else None,
         "changed": imported.is_changed,
         "build": {"id": str(build.pk), "status": build.status, "detail": build.detail},
         "warnings": imported.version.warnings,
     }
+
+
+def _offer(imported: Imported, application: Application | None, scope: str | None, by: Actor) -> str:
+    """Publish the version and subscribe the application to it, as asked; why not, where it is refused.
+
+    From the marketplace to internal is never confirmed here: the page of the service says who would be affected.
+    """
+    version = imported.version
+    try:
+        if scope:
+            imported.version.publication = publication.publish(version=version, scope=scope, by=by).publication
+        if application:
+            subscriber = Actor(user=_owner(application.account))
+            subscription = subscriptions.subscribe(
+                application=application, service=imported.service, by=subscriber, version=version
+            )
+            if subscription.version_id != version.pk:
+                subscriptions.upgrade(subscription=subscription, by=subscriber, version=version)
+    except ValidationError as error:
+        return "\n".join(error.messages)
+    return ""
+
+
+def _application(access_key_id: str | None) -> Application | None:
+    if access_key_id is None:
+        return None
+    found = Application.objects.filter(access_key_id=access_key_id, deleted_at=None).select_related("account").first()
+    if found is None:
+        raise CommandError(
+            f"There is no application with the access key id {access_key_id}. Its page shows the right one; "
+            "`bootstrap --json` prints that of the demo."
+        )
+    return found
 
 
 def _account(slug: str | None) -> Account:

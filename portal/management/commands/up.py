@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import IO, Any
 
 from django.conf import settings
@@ -19,13 +20,13 @@ from django.db.migrations.executor import MigrationExecutor
 
 from portal.lib import valkey
 from portal.lib.folders import NotOurs, make_private
-from portal.management import processes, static_files
+from portal.management import calling, processes, static_files
 from portal.management.group import Child, Group
 
 DEFAULT_PORT = 8000
 PORT_MAX = 65_535
 OPEN_FILES = 65_536  # a live page holds two: the connection of the browser and one to the broker
-COLOURS = {"valkey": 35, "web": 36, "work": 33, "system": 32, "demo": 34}
+COLOURS = {"valkey": 35, "web": 36, "work": 33, "system": 32, "demo": 34, "offer": 34}
 # A program of its own, because the group's loop must not wait for anything, and without imports that take time.
 PROBE = """
 import socket, sys, time
@@ -93,15 +94,16 @@ class Command(BaseCommand):
         def announce(status: int, _: str) -> None:
             seconds = time.monotonic() - began
             self._show("up", f"Mercato is ready: {settings.PUBLIC_URL} (after {seconds:.1f} s; Ctrl-C ends it)")
-            self._show("up", f"try it:           curl {settings.PUBLIC_URL}/healthz")
             if demo:
-                group.add(self._seeding())
+                group.add(self._seeding(group))
+            else:
+                self._show("up", f"try it:           curl {settings.PUBLIC_URL}/healthz")
 
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104 (compared only)
         command = [sys.executable, "-I", "-S", "-c", PROBE, host.strip("[]"), str(settings.PORT)]
         return Child(name="probe", command=command, environment=processes.environment(), on_end=announce)
 
-    def _seeding(self) -> Child:
+    def _seeding(self, group: Group) -> Child:
         """The child that creates or finds the demo, beside the running server."""
 
         def announce(status: int, printed: str) -> None:
@@ -111,9 +113,33 @@ class Command(BaseCommand):
             demo = json.loads(printed)
             for name in ("user", "second_user"):
                 self._show("up", f"demo login:       {demo[name]['email']}  {demo[name]['password']}")
+            if demo["service_endpoint"]:
+                self._show_call(demo)
+            else:
+                group.add(self._offering())
 
-        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "bootstrap", "--json", "--no-wait"]
-        return Child(name="demo", command=command, environment=processes.environment(), on_end=announce)
+        return self._bootstrapping("demo", announce, "--no-wait")
+
+    def _offering(self) -> Child:
+        """The child that waits for the first build of the demo, and publishes it."""
+
+        def announce(status: int, printed: str) -> None:
+            if status:
+                self._show(
+                    "up", "the demo service is not built; its page says why, and `manage.py bootstrap` tries again"
+                )
+            else:
+                self._show_call(json.loads(printed))
+
+        return self._bootstrapping("offer", announce)
+
+    def _bootstrapping(self, name: str, announce: Callable[[int, str], None], *arguments: str) -> Child:
+        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "bootstrap", "--json", *arguments]
+        return Child(name=name, command=command, environment=processes.environment(), on_end=announce)
+
+    def _show_call(self, demo: dict[str, Any]) -> None:
+        for line in calling.lines(demo):
+            self._show("up", f"call it:          {line}")
 
     def _show(self, name: str, line: str) -> None:
         shown = f"{name:<6} | "

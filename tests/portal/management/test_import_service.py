@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from services.models import Service
-from tests.factories import UserFactory
+from services.models import Service, Subscription
+from tests.factories import ApplicationFactory, UserFactory
 from tests.programs import zipped
 
 PROGRAM = "def run(data, params):\n    return {'sum': sum(data['values'])}\n"
@@ -109,6 +109,46 @@ def test_without_a_worker_it_builds_by_itself_and_says_so(project, provider, tra
     again = io.StringIO()
     call_command("import_service", str(project), "--json", stdout=again)
     assert json.loads(again.getvalue())["build"]["status"] == "SUCCEEDED"
+
+
+def run(*arguments: object) -> str:
+    out = io.StringIO()
+    call_command("import_service", *map(str, arguments), stdout=out)
+    return out.getvalue()
+
+
+def test_it_publishes_and_subscribes_where_that_is_asked_for(
+    project, provider, consumer_account, settings, transactional_db, monkeypatch
+):
+    monkeypatch.setattr("portal.management.building.CLAIMED_WITHIN_SECONDS", 0)
+    application = ApplicationFactory(account=consumer_account)
+    asked = (project, "--account", "provider", "--subscribe", application.access_key_id)
+    with pytest.raises(CommandError, match="is not offered to Consumer now"):
+        run(*asked)
+    endpoint = f"{settings.PUBLIC_URL}/gateway/provider/my-service/1.0.0"
+    facts = json.loads(run(*asked, "--publish", "marketplace", "--json"))
+    assert (facts["service_endpoint"], facts["state"]) == (endpoint, "marketplace")
+    assert Subscription.objects.get(application=application).version.number == "1.0.0"
+    assert f"Service endpoint (marketplace): {endpoint}" in run(project, "--account", "provider")
+    with pytest.raises(CommandError, match="1 active subscription would be affected"):
+        run(project, "--account", "provider", "--publish", "internal")
+    (project / "README.md").write_text("# Renamed")
+    run(*asked, "--publish", "marketplace")
+    assert Subscription.objects.get(application=application).version.number == "1.1.0"
+
+
+def test_before_it_is_published_there_is_no_endpoint(project, provider):
+    facts = imported(project)
+    assert (facts["service_endpoint"], facts["state"]) == (None, "draft")
+
+
+def test_what_cannot_be_is_refused_before_anything_happens(project, provider):
+    assert "Leave --no-wait out" in refusal(project, "--publish", "internal")
+    with pytest.raises(CommandError, match="There is no application with the access key id mck_nobody"):
+        run(project, "--subscribe", "mck_nobody")
+    with pytest.raises(CommandError, match="invalid choice: 'everywhere'"):
+        run(project, "--publish", "everywhere")
+    assert not Service.objects.exists()
 
 
 def test_a_build_that_fails_is_an_error_and_is_tried_again(project, provider, transactional_db, monkeypatch):

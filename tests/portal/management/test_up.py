@@ -108,12 +108,13 @@ import json
 from django.conf import settings
 from django.test import Client
 from jobs import submission
+from jobs.inputs import Sent
 from portal.accounts.actors import Actor
 from portal.accounts.models import User
 from services.models import Service
 user = User.objects.get(email="slow@example.com")
 version = Service.objects.get(slug="slow").runnable_version()
-job = submission.submit(version=version, data="", params="", account=user.personal_account, by=Actor(user=user))
+job = submission.submit(version=version, sent=Sent(), account=user.personal_account, by=Actor(user=user))
 browser = Client()
 browser.force_login(user)
 cookie = f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"

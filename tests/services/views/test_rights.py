@@ -9,8 +9,8 @@ from tests.services.views.conftest import resources
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ["detail", "versions", "builds", "build", "api", "settings", "build_log_download"]
-OWN = ["list", "create", "template"]
+PAGES = ["detail", "versions", "builds", "build", "api", "publication", "usage", "settings", "build_log_download"]
+OWN = ["list", "create", "template", "openapi_template"]
 
 
 @pytest.fixture
@@ -21,6 +21,7 @@ def address(service, version, build):
         "build_log_stream": [service.pk, build.pk],
         "build_log_download": [service.pk, build.pk],
         "rebuild": [service.pk, version.pk],
+        "api_edit": [service.pk, version.pk],
         "openapi_download": [service.pk, "yaml"],
     }
 
@@ -38,7 +39,7 @@ def maintainer(provider_account):
 
 
 @pytest.mark.parametrize(
-    "name", [*OWN, *PAGES, "openapi_download", "build_log_stream", "version_create", "rebuild", "delete"]
+    "name", [*OWN, *PAGES, "openapi_download", "build_log_stream", "version_create", "api_edit", "rebuild", "delete"]
 )
 def test_who_is_not_signed_in_is_sent_to_the_login(client, address, name):
     url = address(name)
@@ -47,14 +48,14 @@ def test_who_is_not_signed_in_is_sent_to_the_login(client, address, name):
     assert response.url.startswith(reverse("account_login"))
 
 
-@pytest.mark.parametrize("name", [*PAGES, "openapi_download", "build_log_stream", "version_create"])
+@pytest.mark.parametrize("name", [*PAGES, "openapi_download", "build_log_stream", "version_create", "api_edit"])
 def test_a_stranger_and_a_consumer_find_nothing(client, address, stranger, consumer, name):
     for user in (stranger, consumer):
         client.force_login(user)
         assert client.get(address(name)).status_code == 404
 
 
-@pytest.mark.parametrize("name", ["settings", "version_create", "rebuild", "delete"])
+@pytest.mark.parametrize("name", ["settings", "version_create", "api_edit", "rebuild", "delete"])
 def test_a_stranger_changes_nothing(client, address, stranger, service, name):
     client.force_login(stranger)
     assert client.post(address(name), {"name": "Mine"}).status_code == 404
@@ -68,7 +69,7 @@ def test_a_viewer_sees_everything(client, address, teammate, name):
     assert client.get(address(name)).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["settings", "version_create", "rebuild", "delete"])
+@pytest.mark.parametrize("name", ["settings", "version_create", "api_edit", "rebuild", "delete"])
 def test_a_viewer_who_sends_a_form_reads_why_not(client, address, teammate, name):
     client.force_login(teammate)
     response = client.post(address(name), {"name": "Mine"} | resources())
@@ -86,6 +87,7 @@ def test_a_viewer_is_offered_nothing_to_change(client, address, teammate):
             assert address("rebuild") not in text
             assert address("delete") not in text
             assert address("version_create") not in text
+            assert address("api_edit") not in text
 
 
 def test_a_maintainer_builds_but_does_not_delete(client, address, maintainer, service):
