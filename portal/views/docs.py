@@ -10,7 +10,7 @@ from portal import documentation
 @require_GET
 def index(request: HttpRequest) -> HttpResponse:
     """All pages with a line about each."""
-    return render(request, "portal/docs_index.html", {"documents": documentation.documents(), "frame": frame(request)})
+    return render(request, "portal/docs_index.html", {"documents": documentation.documents()})
 
 
 @require_GET
@@ -19,10 +19,5 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     shown = documentation.document(slug)
     if shown is None:
         raise Http404(f"There is no page {slug} in the documentation.")
-    context = {"document": shown, "documents": documentation.documents(), "frame": frame(request)}
+    context = {"document": shown, "documents": documentation.documents()}
     return render(request, "portal/docs_page.html", context)
-
-
-def frame(request: HttpRequest) -> str:
-    """The template around a page that people read before and after they sign in."""
-    return "base.html" if request.user.is_authenticated else "base_public.html"

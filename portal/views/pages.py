@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET
 from jobs.models import FINAL, LIVE, Job
 from portal.accounts.models import Account
 from portal.accounts.requests import AccountRequest
+from services import catalogue
 from services.models import Build, Service
 
 JOBS_SHOWN = 8
@@ -34,7 +35,7 @@ def dashboard(request: AccountRequest) -> HttpResponse:
         "running": running,
         "latest": list(jobs.filter(status__in=FINAL)[:JOBS_SHOWN]),
         "services": services,
-        "can_run": any(build and build.version.is_runnable for _, build in services),
+        "can_run": catalogue.runnable_by(request.account).exists(),
         "is_live": bool(running) or any(build and build.is_live for _, build in services),
     }
     return render(request, "portal/dashboard.html#board" if request.htmx else "portal/dashboard.html", context)

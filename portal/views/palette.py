@@ -1,4 +1,4 @@
-"""What Ctrl-K finds: pages, and the services and jobs of the account that the user works in."""
+"""What Ctrl-K finds: pages, the services and jobs of the account that the user works in, and what is offered to it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET
 
 from jobs.models import Job
 from portal.accounts.requests import AccountRequest
+from services import catalogue
 from services.models import Service
 
 FOUND_MAX = 8
@@ -41,6 +42,9 @@ PLACES = (
     Place("New job", "jobs:create", "play", "run start execute"),
     Place("Services", "services:list", "service", "code programs"),
     Place("New service", "services:create", "plus", "upload zip create publish"),
+    Place("Applications", "applications:list", "key", "clients credentials consumer keys secrets tokens subscriptions"),
+    Place("New application", "applications:create", "plus", "client credentials consumer key secret"),
+    Place("Marketplace", "marketplace:list", "market", "catalogue offers subscribe find"),
     Place("Documentation", "docs", "book", "help guide manual"),
     Place("Profile", "accounts:profile", "user", "account name settings"),
     Place("E-mail address", "account_email", "mail", "mail settings"),
@@ -59,6 +63,7 @@ def palette(request: AccountRequest) -> HttpResponse:
         "query": query,
         "places": [place for place in PLACES if place.matches(query)][:FOUND_MAX],
         "services": find_services(request, query),
+        "offers": find_offers(request, query),
         "jobs": find_jobs(request, query),
     }
     template = "portal/palette.html#results" if request.htmx else "portal/palette.html"
@@ -72,6 +77,14 @@ def find_services(request: AccountRequest, query: str) -> list[Service]:
     if first and last:
         return list(services.filter(pk__range=(first, last)).order_by("-pk")[:FOUND_MAX])
     return list(services.filter(name__icontains=query).order_by("name")[:FOUND_MAX])
+
+
+def find_offers(request: AccountRequest, query: str) -> list[Service]:
+    """What others offer to the account, by part of the name; nothing without a query."""
+    if not query:
+        return []
+    others = catalogue.offered_to(request.account).exclude(account=request.account).filter(name__icontains=query)
+    return list(others.select_related("account").order_by("name")[:FOUND_MAX])
 
 
 def find_jobs(request: AccountRequest, query: str) -> list[Job]:

@@ -13,11 +13,70 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from services import contracts
+from services.contracts import Contract
+
 SWATCHES = (
     *("paper", "surface", "sunken", "hover", "line", "line-strong", "ink", "ink-soft", "ink-faint"),
     *("accent", "accent-strong", "accent-tint", "stripe", "running", "running-tint", "succeeded", "succeeded-tint"),
     *("failed", "failed-tint", "waiting", "waiting-tint"),
 )
+SCHEMA = {  # a control of each kind
+    "type": "object",
+    "description": "Every kind of control",
+    "required": ["name", "shape", "start", "weights"],
+    "properties": {
+        "name": {"type": "string", "description": "A text", "minLength": 2, "maxLength": 40},
+        "shots": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 100_000,
+            "default": 1024,
+            "description": "A whole number",
+        },
+        "shape": {"enum": ["ring", "star"], "description": "One of a few"},
+        "backend": {"enum": ["local", "near", "far", "anywhere"], "default": "local"},
+        "verbose": {"type": "boolean", "description": "Yes or no", "default": False},
+        "seed": {"type": ["integer", "null"], "description": "May be null"},
+        "day": {"type": "string", "format": "date"},
+        "mail": {"type": "string", "format": "email"},
+        "text": {"type": "string", "maxLength": 2000, "description": "A long text"},
+        "passes": {"type": "array", "uniqueItems": True, "items": {"enum": ["layout", "routing", "timing"]}},
+        "weights": {
+            "type": "array",
+            "items": {"type": "number", "minimum": 0},
+            "description": "Numbers",
+            "minItems": 1,
+        },
+        "labels": {"type": "array", "items": {"type": "string"}, "description": "Texts"},
+        "start": {
+            "type": "object",
+            "required": ["x", "y"],
+            "properties": {"x": {"type": "number"}, "y": {"type": "number"}},
+        },
+        "options": {"type": "object", "additionalProperties": {"type": "number"}, "description": "Names and values"},
+        "stop": {
+            "description": "One of several forms",
+            "oneOf": [
+                {"title": "After rounds", "type": "object", "required": ["rounds"], "additionalProperties": False}
+                | {"properties": {"rounds": {"type": "integer", "default": 10}}},
+                {"title": "Never", "const": "never"},
+            ],
+        },
+        "more": {"description": "Anything"},
+    },
+}
+SCHEMA_VALUE = """{
+  "name": "Ring",
+  "shape": "ring",
+  "seed": null,
+  "weights": [0.5, 1.50, 12345678901234567890],
+  "labels": ["a", "b"],
+  "start": {"x": 1, "y": 2},
+  "options": {"alpha": 1},
+  "stop": {"rounds": 3},
+  "unknown": {"kept": true}
+}"""
 STATUSES = ("QUEUED", "STARTING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED")
 JSON = """{
   "pi": 3.14159265358979, "samples": 1000000, "exact": 12345678901234567890, "converged": true, "seed": null,
@@ -38,6 +97,7 @@ class SampleForm(forms.Form):
     )
     keep = forms.BooleanField(label="Keep the results for a year", required=False, help_text="Else for 30 days.")
     source = forms.FileField(label="Source", help_text="A zip of the project's content, at most 50 MB.")
+    settings = forms.CharField(label="Settings as JSON", widget=forms.Textarea, initial=SCHEMA_VALUE)
     document = forms.CharField(label="Data", widget=forms.Textarea, initial='{\n  "values": [100, 50, 0.5]\n}')
 
 
@@ -62,6 +122,8 @@ def samples() -> dict[str, Any]:
         "statuses": STATUSES,
         "form": SampleForm(),
         "invalid_form": SampleForm({"memory": 9000, "document": "{", "runtime": "wasm"}),
+        "control": contracts.control_of(Contract(document={}), SCHEMA),
+        "violations": [{"pointer": "/weights/0", "message": "must be at least 1."}],
         "json": JSON,
         "moments": [now - timedelta(seconds=seconds) for seconds in (4, 72, 5400, 260_000, 9_000_000)],
         "since": now - timedelta(seconds=75),

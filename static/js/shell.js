@@ -39,8 +39,15 @@
     htmx.onLoad((part) => {
         for (const choice of part.querySelectorAll("[data-theme-choice]")) choice.hidden = false;
         for (const key of part.querySelectorAll("[data-shortcut]")) if (isApple) key.textContent = "⌘ K";
+        for (const tabs of part.querySelectorAll(".tabs")) showTab(tabs);
         showTheme();
     });
+
+    // Where the tabs are wider than the screen, the one that is open may lie beyond its edge.
+    function showTab(tabs) {
+        const open = tabs.querySelector("[aria-current]");
+        if (open) tabs.scrollLeft = open.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - open.offsetWidth) / 2;
+    }
 
     // A row is its link, also where a tooltip lies above it.
     document.addEventListener("click", (event) => {
@@ -48,6 +55,18 @@
         if (row && !event.target.closest("a, button, input, label, summary") && !String(getSelection())) {
             row.querySelector(".row-link__target")?.click();
         }
+    });
+
+    // A form that must not be sent twice by a double click: what the first answer shows, the second would hide.
+    document.addEventListener("submit", (event) => {
+        const form = event.target;
+        if (!form.matches("[data-once]")) return;
+        if (form.hasAttribute("aria-busy")) event.preventDefault();
+        form.setAttribute("aria-busy", "true");
+        event.submitter?.setAttribute("aria-busy", "true");
+    });
+    window.addEventListener("pageshow", () => {
+        for (const busy of document.querySelectorAll("[data-once], [data-once] [aria-busy]")) busy.removeAttribute("aria-busy");
     });
 
     // What polls pauses while nobody looks, keeps the focus where it was, and follows when one was signed out.

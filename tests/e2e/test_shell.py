@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Response, expect
 
-from tests.e2e.test_identity import fill_login
 from tests.e2e.test_journey import run_job, upload
 from tests.live_stack import LiveStack
 
@@ -27,18 +26,6 @@ def run(data, params):
     print("line", flush=True)
     time.sleep(600)
 """
-
-
-@pytest.fixture(scope="module")
-def session(browser: Browser, live_stack: LiveStack) -> Any:
-    """The cookies of the demo's first person."""
-    context = browser.new_context()
-    page = context.new_page()
-    fill_login(page, live_stack, **live_stack.bootstrap["user"])
-    page.wait_for_url("**/dashboard/")
-    state = context.storage_state()
-    context.close()
-    return state
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +111,7 @@ def test_the_palette_gives_the_focus_back(open_page):
     link.focus()
     dialog = palette(page)
     page.keyboard.type("zzz")
-    expect(dialog).to_contain_text("Nothing in this account is called “zzz”")
+    expect(dialog).to_contain_text("Nothing in this account or on the marketplace is called “zzz”")
     page.keyboard.press("Enter")  # nothing to go to
     expect(dialog).to_be_visible()
     page.keyboard.press("Escape")
@@ -433,6 +420,13 @@ def test_no_page_scrolls_sideways_on_a_phone(open_page, live_job):
     paths = ("/dashboard/", "/services/", "/jobs/", live_job, STYLEGUIDE, "/docs/", "/docs/settings/")
     wide = [path for path in paths if page.goto(path) and not fits(page)]
     assert wide == []
+
+
+def test_the_open_tab_is_in_sight_on_a_phone(open_page):
+    page = open_page("/services/", viewport=PHONE)
+    page.locator(".row-link__target").first.click()
+    page.get_by_role("link", name="Settings", exact=True).click()
+    expect(page.locator(".tabs [aria-current=page]")).to_be_in_viewport(ratio=1)
 
 
 @pytest.mark.parametrize("path", ["/dashboard/", "/services/", "/docs/"])

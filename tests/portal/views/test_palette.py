@@ -49,6 +49,15 @@ def test_a_stranger_finds_nothing_by_id(client, stranger, job):
     assert job.get_absolute_url() not in found(client, stranger, str(job.pk))
 
 
+def test_it_finds_what_others_offer_to_the_account(client, stranger, job):
+    offer = ServiceVersionFactory(service=job.version.service, publication="internal").service.get_offer_url()
+    assert offer not in found(client, stranger, "optimiser")
+    job.version.publication = "marketplace"
+    job.version.save()
+    assert offer in found(client, stranger, "optimiser", hx_request="true")
+    assert offer not in found(client, stranger, "")
+
+
 def test_it_says_that_nothing_was_found(client, provider):
     html = found(client, provider, "<b>nothing")
     assert "&lt;b&gt;nothing" in html
