@@ -3,59 +3,52 @@
 import copy
 import json
 import re
-from functools import cache
-from pathlib import Path
 from typing import Any
 
+from services.contracts.managed import default_document
 from services.contracts.reading import Contract
-from services.contracts.validation import parse
-from services.sources import Parameter, Source
+from services.contracts.signature import Signature, read_annotation, read_signature
+from services.sources import PROGRAM, Parameter, Source
 
-TEXT = Path(__file__).parent / "default.yml"
 NOTHING = re.compile(r"\s*\|\s*None\b|\bNone\s*\|\s*")
 OPTIONAL = re.compile(r"(?:typing\.)?Optional\[(.*)\]")
+INPUTS = {"data": "InputData", "params": "InputParams"}
 INFERRED_DEPTH_MAX = 4
 INFERRED_KEYS_MAX = 50
-TYPES: dict[str, dict[str, Any]] = {
-    "int": {"type": "integer"},
-    "float": {"type": "number"},
-    "bool": {"type": "boolean"},
-    "str": {"type": "string"},
-    "dict": {"type": "object"},
-    "list": {"type": "array", "items": {}},
-    "tuple": {"type": "array", "items": {}},
-    "set": {"type": "array", "items": {}},
-}
 
 
 def default(*, name: str, summary: str, source: Source) -> Contract:
     """The description that a service has when its provider brought none."""
-    document = copy.deepcopy(_document())
-    document["info"] |= {"title": name, "description": summary or f"Runs {name} and answers with its result."}
+    signature = read_signature(source.modules, program=PROGRAM, line=source.run.line)
+    document = copy.deepcopy(default_document())
+    about = summary or signature.summary or f"Runs {name} and answers with its result."
+    document["info"] |= {"title": name, "description": about}
     schemas = document["components"]["schemas"]
     for parameter in source.run.parameters or ():
-        if parameter.name in ("data", "params"):
-            schema_name = "InputData" if parameter.name == "data" else "InputParams"
-            schemas[schema_name] = (_schema_of(parameter) or {"type": "object"}) | _described(schemas[schema_name])
+        if parameter.name in INPUTS:
+            schemas[INPUTS[parameter.name]] |= _schema_of(parameter, signature)
         else:
-            _add_input(schemas["RequestBody"], parameter)
-    for schema_name, example in (("InputData", source.example_data), ("InputParams", source.example_params)):
+            _add_input(schemas["RequestBody"], parameter, signature)
+    for key, example in (("data", source.example_data), ("params", source.example_params)):
         if example:
-            value = json.loads(example)
-            schemas[schema_name] = _inferred(value) | _described(schemas[schema_name]) | {"example": value}
+            schemas[INPUTS[key]] = _with_example(schemas[INPUTS[key]], json.loads(example))
     return Contract(document=document)
 
 
-@cache
-def _document() -> dict[str, Any]:
-    return parse(TEXT.read_bytes(), name=TEXT.name).document
+def _with_example(schema: dict[str, Any], value: Any) -> dict[str, Any]:
+    """The schema with an example. One that says nothing of its own is guessed from it, and says so: a guess must not
+    refuse what the code would take.
+    """
+    if schema.keys() <= {"type", "description"} and schema.get("type") in (None, "object", "array"):
+        schema = _inferred(value) | _described(schema) | {"x-guessed": True}
+    return schema | {"example": value}
 
 
 def _described(schema: dict[str, Any]) -> dict[str, Any]:
     return {key: schema[key] for key in ("description",) if key in schema}
 
 
-def _add_input(body: dict[str, Any], parameter: Parameter) -> None:
+def _add_input(body: dict[str, Any], parameter: Parameter, signature: Signature) -> None:
     """A parameter beside `data` and `params`: a secret, a data pool, or one more top-level key."""
     properties = body["properties"]
     last = _class_of(parameter)
@@ -64,8 +57,9 @@ def _add_input(body: dict[str, Any], parameter: Parameter) -> None:
             "$secrets",
             {"type": "object", "description": "Kept out of logs and gone when the execution ends", "properties": {}},
         )
-        secrets["properties"][parameter.name] = {"type": "string"}
-    elif last == "DataPool":
+        secrets["properties"][parameter.name] = {"type": "string"} | _words_on(parameter, signature)
+        return
+    if last == "DataPool":
         properties[parameter.name] = {
             "type": "object",
             "description": "A data pool whose files the service reads",
@@ -74,17 +68,26 @@ def _add_input(body: dict[str, Any], parameter: Parameter) -> None:
                 "id": {"type": "string", "format": "uuid"},
                 "ref": {"type": "string", "enum": ["DATAPOOL"]},
             },
-        }
+        } | _words_on(parameter, signature)
     else:
-        properties[parameter.name] = _schema_of(parameter)
+        properties[parameter.name] = _schema_of(parameter, signature)
+    if parameter.required:
+        body.setdefault("required", []).append(parameter.name)
 
 
-def _schema_of(parameter: Parameter) -> dict[str, Any]:
-    """A schema for a simple annotation; anything else (a model of the provider's, say) is an object."""
-    name = _class_of(parameter).lower()
-    if name in ("", "any"):
-        return {}
-    return copy.deepcopy(TYPES.get(name, {"type": "object"}))
+def _schema_of(parameter: Parameter, signature: Signature) -> dict[str, Any]:
+    """What the annotation of a parameter says; where the file could not be read, what its text says."""
+    schema = signature.schemas.get(parameter.name)
+    if schema is None:
+        schema = read_annotation(parameter.annotation)
+    if parameter.name in INPUTS and not schema:
+        schema = {"type": "object"}
+    return schema | _words_on(parameter, signature)
+
+
+def _words_on(parameter: Parameter, signature: Signature) -> dict[str, str]:
+    words = signature.descriptions.get(parameter.name)
+    return {"description": words} if words else {}
 
 
 def _class_of(parameter: Parameter) -> str:

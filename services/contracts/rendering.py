@@ -4,7 +4,8 @@ Schemas may be recursive and may fan out without end, so every walk has a budget
 """
 
 import json
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.utils.text import slugify
@@ -20,8 +21,22 @@ VALUES_MAX = 1_000  # a sample
 VALUES_IN_ALL_MAX = 20_000
 DEPTH_MAX = 8
 TYPE_DEPTH_MAX = 3
+ALL_OF_DEPTH_MAX = 50  # schemas that include schemas that include schemas: Python's own stack ends some later
+MERGED_PROPERTIES_MAX = 200_000  # a document: twice what it may have at all
 CHOICES_MAX = 5
 EXAMPLE_MAX_CHARACTERS = 20_000
+EXAMPLE_IN_CURL_MAX_CHARACTERS = 2_000
+ENDPOINT_VARIABLE = "SERVICE_ENDPOINT"
+PARAMETER = re.compile(r"\{[^{}/]*\}")
+ADDRESSES = {  # what a caller writes behind the endpoint; nothing of a description gets into it
+    "GET /": "/",
+    "POST /": "/",
+    "GET /{}": "/$ID",
+    "GET /{}/result": "/$ID/result",
+    "GET /{}/result/{}": "/$ID/result/output.json",
+    "GET /{}/log": "/$ID/log",
+    "PUT /{}/cancel": "/$ID/cancel",
+}
 TEXT_EXAMPLES = {
     "date-time": "2026-01-31T12:00:00Z",
     "date": "2026-01-31",
@@ -104,14 +119,18 @@ class Operation:
     request: list[Body]
     request_required: bool
     responses: list[Response]
+    curl: str = ""  # a command for a shell; empty for what no gateway answers
 
 
-def operations(contract: Contract) -> list[Operation]:
-    """What the description offers, in its order, for the page of the API specification."""
-    reader = _Reader(contract.document)
+def operations(contract: Contract, *, endpoint: str = "") -> list[Operation]:
+    """What the description offers, in its order, for the page of the API specification.
+
+    ``endpoint`` is where the calls to copy go; without one they leave it to a variable.
+    """
+    reader = SchemaReader(contract.document)
     found: list[Operation] = []
     anchors: set[str] = set()
-    for path, raw_item in _mapping(contract.document, "paths").items():
+    for path, raw_item in mapping(contract.document, "paths").items():
         item = reader.resolved(raw_item)
         for method in METHODS:
             if isinstance(item.get(method), dict) and len(found) < OPERATIONS_MAX:
@@ -119,15 +138,16 @@ def operations(contract: Contract) -> list[Operation]:
                 while anchor in anchors:
                     anchor += "-"
                 anchors.add(anchor)
-                found.append(reader.operation(method, path, item, anchor))
+                operation = reader.operation(method, path, item, anchor)
+                found.append(replace(operation, curl=_curl(operation, endpoint or f"${ENDPOINT_VARIABLE}")))
     return found
 
 
 def input_schemas(contract: Contract) -> tuple[dict[str, Any], dict[str, Any]]:
     """The schemas of `data` and `params` as written (they may hold `#/` references); empty where there is none."""
-    reader = _Reader(contract.document)
-    properties = _mapping(reader.merged(reader.start_body().get("schema")), "properties")
-    named = _mapping(_mapping(contract.document, "components"), "schemas")
+    reader = SchemaReader(contract.document)
+    properties = mapping(reader.merged(reader.start_body().get("schema")), "properties")
+    named = mapping(mapping(contract.document, "components"), "schemas")
 
     def schema(key: str, name: str) -> dict[str, Any]:
         found = properties.get(key, named.get(name))
@@ -138,7 +158,7 @@ def input_schemas(contract: Contract) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def example_input(contract: Contract) -> tuple[str, str]:
     """Texts of `data` and `params` to begin a job with: from examples, else defaults, else types. Indented JSON."""
-    reader = _Reader(contract.document)
+    reader = SchemaReader(contract.document)
     whole = reader.body_example(reader.start_body())
     data, params = (
         whole[key] if isinstance(whole, dict) and key in whole else reader.example_of(schema)
@@ -159,7 +179,7 @@ class _Budget:
         return self.spent <= self.allowed
 
 
-class _Reader:
+class SchemaReader:
     """Reads one document, once."""
 
     def __init__(self, document: dict[str, Any]) -> None:
@@ -167,6 +187,8 @@ class _Reader:
         self.rows_left = ROWS_IN_ALL_MAX
         self.values_left = VALUES_IN_ALL_MAX
         self._merged: dict[int, dict[str, Any]] = {}  # by id(): the document lives as long as its reader
+        self._merging = 0
+        self._mergeable_left = MERGED_PROPERTIES_MAX
 
     def resolved(self, value: Any) -> dict[str, Any]:
         """``value`` or what it refers to; empty for anything but an object."""
@@ -179,29 +201,34 @@ class _Reader:
         if not isinstance(found.get("allOf"), list):
             return found
         if id(found) not in self._merged:
+            if self._merging >= ALL_OF_DEPTH_MAX or self._mergeable_left <= 0:
+                return {}
             self._merged[id(found)] = {}  # what a schema that includes itself sees of itself
+            self._merging += 1
             self._merged[id(found)] = self._with_all_of(found)
+            self._merging -= 1
+            self._mergeable_left -= len(mapping(self._merged[id(found)], "properties"))
         return self._merged[id(found)]
 
     def _with_all_of(self, schema: dict[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = {}
         own = {key: value for key, value in schema.items() if key != "allOf"}
         for piece in [*map(self.merged, schema["allOf"]), own]:
-            properties = _mapping(result, "properties") | _mapping(piece, "properties")
-            required = [*_sequence(result, "required"), *_sequence(piece, "required")]
+            properties = mapping(result, "properties") | mapping(piece, "properties")
+            required = [*sequence(result, "required"), *sequence(piece, "required")]
             result |= piece
             if properties:
                 result |= {"properties": properties, "type": "object"}
             if required:
-                result["required"] = required
+                result["required"] = _once(required)
         return result
 
     def start_body(self) -> dict[str, Any]:
         """The JSON body of the operation that starts an execution: POST /, else the first POST."""
-        paths = _mapping(self.document, "paths")
+        paths = mapping(self.document, "paths")
         items = [self.resolved(item) for item in [paths.get("/"), *paths.values()]]
         for post in (self.resolved(item.get("post")) for item in items):
-            content = _mapping(self.resolved(post.get("requestBody")), "content")
+            content = mapping(self.resolved(post.get("requestBody")), "content")
             for kind, body in content.items():
                 if "json" in kind:
                     return self.resolved(body)
@@ -211,7 +238,7 @@ class _Reader:
         raw = item[method]
         parameters = {
             (str(found.get("name")), str(found.get("in"))): self.parameter(found)
-            for found in map(self.resolved, [*_sequence(item, "parameters"), *_sequence(raw, "parameters")])
+            for found in map(self.resolved, [*sequence(item, "parameters"), *sequence(raw, "parameters")])
         }
         request = self.resolved(raw.get("requestBody"))
         return Operation(
@@ -228,13 +255,13 @@ class _Reader:
                 Response(
                     status=str(status), description=str(answer.get("description") or ""), bodies=self.bodies(answer)
                 )
-                for status, answer in ((key, self.resolved(value)) for key, value in _mapping(raw, "responses").items())
+                for status, answer in ((key, self.resolved(value)) for key, value in mapping(raw, "responses").items())
                 if answer
             ],
         )
 
     def parameter(self, raw: dict[str, Any]) -> OperationParameter:
-        holder = raw if "schema" in raw else next((self.resolved(v) for v in _mapping(raw, "content").values()), raw)
+        holder = raw if "schema" in raw else next((self.resolved(v) for v in mapping(raw, "content").values()), raw)
         schema = self.merged(holder.get("schema"))
         example = self.body_example(raw)
         return OperationParameter(
@@ -249,7 +276,7 @@ class _Reader:
 
     def bodies(self, holder: dict[str, Any]) -> list[Body]:
         found: list[Body] = []
-        for content_type, raw in _mapping(holder, "content").items():
+        for content_type, raw in mapping(holder, "content").items():
             body = self.resolved(raw)
             rows: list[Field] = []
             self.add_rows(rows, body.get("schema"), name="", depth=0, open_names=())
@@ -260,7 +287,7 @@ class _Reader:
             found.append(
                 Body(
                     content_type=content_type,
-                    schema_name=_name_of(body.get("schema")),
+                    schema_name=name_of(body.get("schema")),
                     fields=rows,
                     example=text[:EXAMPLE_MAX_CHARACTERS],
                 )
@@ -271,7 +298,7 @@ class _Reader:
         """The example written beside a schema; None where there is none."""
         if "example" in holder:
             return holder["example"]
-        for example in _mapping(holder, "examples").values():
+        for example in mapping(holder, "examples").values():
             if "value" in (found := self.resolved(example)):
                 return found["value"]
         return None
@@ -283,7 +310,7 @@ class _Reader:
         if len(rows) >= ROWS_MAX or self.rows_left <= 0 or not isinstance(raw, dict):
             return
         self.rows_left -= 1
-        schema, own_name = self.merged(raw), _name_of(raw)
+        schema, own_name = self.merged(raw), name_of(raw)
         again = own_name in open_names or depth >= DEPTH_MAX
         type_name = own_name if again and own_name else self.type_of(schema)
         description = str(raw.get("description") or schema.get("description") or "")
@@ -300,14 +327,14 @@ class _Reader:
         if again:
             return
         schema, inner = self.item_of_lists(schema, (*open_names, own_name) if own_name else open_names)
-        needed = _sequence(schema, "required")
-        for key, child in _mapping(schema, "properties").items():
+        needed = names_in(schema, "required")
+        for key, child in mapping(schema, "properties").items():
             self.add_rows(rows, child, name=key, depth=depth + 1, open_names=inner, required=key in needed)
         if isinstance(schema.get("additionalProperties"), dict):
             self.add_rows(rows, schema["additionalProperties"], name="*", depth=depth + 1, open_names=inner)
         for word in ("oneOf", "anyOf"):
-            for number, choice in enumerate(_sequence(schema, word), start=1):
-                if not _is_null(choice):
+            for number, choice in enumerate(sequence(schema, word), start=1):
+                if not is_null(choice):
                     self.add_rows(rows, choice, name=f"choice {number}", depth=depth + 1, open_names=inner)
 
     def item_of_lists(
@@ -318,7 +345,7 @@ class _Reader:
             if not _is_list(schema) or schema.get("properties"):
                 return schema, open_names
             item = schema.get("items")
-            schema, name = self.merged(item), _name_of(item)
+            schema, name = self.merged(item), name_of(item)
             if name in open_names:
                 break
             open_names = (*open_names, name) if name else open_names
@@ -339,10 +366,10 @@ class _Reader:
         return " or ".join(dict.fromkeys(names))
 
     def choice_types(self, schema: dict[str, Any], depth: int) -> list[str]:
-        choices = [*_sequence(schema, "oneOf"), *_sequence(schema, "anyOf")]
+        choices = [*sequence(schema, "oneOf"), *sequence(schema, "anyOf")]
         if depth >= TYPE_DEPTH_MAX or len(choices) > CHOICES_MAX:
             return ["any"]
-        return [_name_of(choice) or self.type_of(self.merged(choice), depth + 1) for choice in choices]
+        return [name_of(choice) or self.type_of(self.merged(choice), depth + 1) for choice in choices]
 
     def example_of(self, schema: Any) -> Any:
         """A value that fits the schema, made anew."""
@@ -353,7 +380,7 @@ class _Reader:
 
     def sample(self, raw: Any, budget: _Budget, open_names: tuple[str, ...] = (), depth: int = 0) -> Any:
         """A value that fits the schema: its example, else its default, else something of its type."""
-        own_name = _name_of(raw)
+        own_name = name_of(raw)
         if not budget.spend() or depth > 2 * DEPTH_MAX or own_name in open_names:
             return None
         schema = self.merged(raw)
@@ -365,7 +392,7 @@ class _Reader:
             if isinstance(schema.get(word), list) and schema[word]:
                 return schema[word][0]
         for word in ("oneOf", "anyOf"):
-            choices = [choice for choice in _sequence(schema, word) if not _is_null(choice)]
+            choices = [choice for choice in sequence(schema, word) if not is_null(choice)]
             if choices and not schema.get("properties"):
                 return self.sample(choices[0], budget, inner, depth + 1)
         return self.sample_of_type(schema, budget, inner, depth)
@@ -376,7 +403,7 @@ class _Reader:
         if kind == "object" or schema.get("properties"):
             return {
                 key: value
-                for key, child in _mapping(schema, "properties").items()
+                for key, child in mapping(schema, "properties").items()
                 if (value := self.sample(child, budget, open_names, depth + 1)) is not None
             }
         if kind == "array":
@@ -390,36 +417,65 @@ class _Reader:
         return False if kind == "boolean" else None
 
 
+def _curl(operation: Operation, endpoint: str) -> str:
+    """The call as a command. Of the description only the example is in it, in single quotes: it is foreign."""
+    address = ADDRESSES.get(f"{operation.method} {PARAMETER.sub('{}', operation.path)}")
+    if address is None:
+        return ""
+    lines = ["curl -sS" if operation.method == "GET" else f"curl -sS -X {operation.method}"]
+    lines[0] += f' "{endpoint}{address}"'
+    lines.append('-H "Authorization: Bearer $TOKEN"')
+    if operation.method == "POST":
+        examples = [body.example for body in operation.request if "json" in body.content_type and body.example]
+        example = examples[0] if examples else '{"data": {}, "params": {}}'
+        quoted = "'" + example.replace("'", "'\\''") + "'"
+        lines.append('-H "Content-Type: application/json"')
+        lines.append(f"-d {quoted if len(example) <= EXAMPLE_IN_CURL_MAX_CHARACTERS else '@input.json'}")
+    elif address.endswith("/output.json"):
+        lines.append("-o output.json")
+    return " \\\n  ".join(lines)
+
+
 # A reference may lead to any part of the document, so what is said to be a schema need not be one.
 
 
-def _mapping(holder: dict[str, Any], key: str) -> dict[str, Any]:
+def mapping(holder: dict[str, Any], key: str) -> dict[str, Any]:
     value = holder.get(key)
     return value if isinstance(value, dict) else {}
 
 
-def _sequence(holder: dict[str, Any], key: str) -> list[Any]:
+def sequence(holder: dict[str, Any], key: str) -> list[Any]:
     value = holder.get(key)
     return value if isinstance(value, list) else []
 
 
+def names_in(holder: dict[str, Any], key: str) -> frozenset[str]:
+    """The texts of a list, to look many names up in."""
+    return frozenset(name for name in sequence(holder, key) if isinstance(name, str))
+
+
+def _once(names: list[Any]) -> list[str]:
+    # Schemas that include one another twice would double the list at each step.
+    return list(dict.fromkeys(name for name in names if isinstance(name, str)))
+
+
 def _notes(schema: dict[str, Any]) -> list[str]:
-    notes = [words.format(_short(schema[key])) for key, words in BOUNDS if key in schema]
+    notes = [words.format(short(schema[key])) for key, words in BOUNDS if key in schema]
     if isinstance(schema.get("enum"), list):
-        notes.append(f"one of {', '.join(map(_short, schema['enum'][:20]))}")
+        notes.append(f"one of {', '.join(map(short, schema['enum'][:20]))}")
     if "example" in schema:
-        notes.append(f"for example {_short(schema['example'])}")
+        notes.append(f"for example {short(schema['example'])}")
     if schema.get("deprecated") is True:
         notes.append("deprecated")
     return notes
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
-def _name_of(schema: Any) -> str:
+def name_of(schema: Any) -> str:
     """`InputData` for a reference to it; empty for a schema written in place."""
     reference = schema.get("$ref") if isinstance(schema, dict) else None
     return reference.rpartition("/")[2] if isinstance(reference, str) else ""
@@ -430,7 +486,7 @@ def _is_list(schema: dict[str, Any]) -> bool:
     return kinds == "array" or (isinstance(kinds, list) and "array" in kinds)
 
 
-def _is_null(schema: Any) -> bool:
+def is_null(schema: Any) -> bool:
     return isinstance(schema, dict) and schema.get("type") == "null"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from services.contracts.reading import Contract, ContractRejected, Place, Reading, read, resolve, walk
+from services.contracts.reading import Contract, ContractRejected, Place, Problem, Reading, read, resolve, walk
 
 SCHEMAS = Path(__file__).parent / "oas"
 VERSION = re.compile(r"(3\.[01])\.\d+(-.+)?")
@@ -18,11 +18,15 @@ MESSAGE_MAX = 240
 def parse(text: str | bytes, *, name: str = "openapi") -> Contract:
     """The contract in ``text`` (YAML or JSON, OpenAPI 3.0.x or 3.1.x). Raises ContractRejected."""
     reading = read(text, name=name)
-    version = _version(reading)
-    problems = _reference_problems(reading) or _schema_problems(reading, version)
-    if problems:
+    if problems := problems_of(reading):
         raise ContractRejected(problems)
     return Contract(document=reading.value)
+
+
+def problems_of(reading: Reading) -> list[Problem]:
+    """What keeps the data from being a valid description. Raises ContractRejected where it is of another kind."""
+    version = _version(reading)
+    return _reference_problems(reading) or _schema_problems(reading, version)
 
 
 def _version(reading: Reading) -> str:
@@ -38,35 +42,33 @@ def _version(reading: Reading) -> str:
         what = f"it is OpenAPI {declared[:20]}, and 3.0 and 3.1 are read here. Convert it to one of them"
     else:
         what = f"the version must be a text. Write `openapi: '{declared}.3'`, with all three numbers"
-    raise ContractRejected([f"{reading.where(('openapi',)) if declared else reading.name}: {what}."])
+    raise ContractRejected([reading.problem(("openapi",) if declared else (), f"{what}.")])
 
 
-def _reference_problems(reading: Reading) -> list[str]:
+def _reference_problems(reading: Reading) -> list[Problem]:
     problems = []
     for place, value in walk(reading.value, name=reading.name):
         if not place or place[-1] not in ("$ref", "$dynamicRef", "$recursiveRef") or not isinstance(value, str):
             continue
         if place[-1] == "$ref" and not value.startswith("#/"):
+            words = f"it refers to {_cut(value)!r}, outside this file, and it is not fetched. "
             problems.append(
-                f"{reading.where(place)}: it refers to {_cut(value)!r}, outside this file, and it is not fetched. "
-                "Copy it below components and refer to it by #/components/…"
+                reading.problem(place, words + "Copy it below components and refer to it by #/components/…")
             )
         elif place[-1] != "$ref" and not value.startswith("#"):
-            problems.append(f"{reading.where(place)}: it refers outside this file, which is not followed. Remove it.")
+            problems.append(reading.problem(place, "it refers outside this file, which is not followed. Remove it."))
         elif place[-1] == "$ref" and resolve(reading.value, {"$ref": value}) is None:
-            problems.append(
-                f"{reading.where(place)}: it refers to {_cut(value)!r}, which leads nowhere. "
-                "Correct the name, or add what is missing."
-            )
+            words = f"it refers to {_cut(value)!r}, which leads nowhere. Correct the name, or add what is missing."
+            problems.append(reading.problem(place, words))
     return problems
 
 
-def _schema_problems(reading: Reading, version: str) -> list[str]:
+def _schema_problems(reading: Reading, version: str) -> list[Problem]:
     problems = []
     for error in _validator(version).iter_errors(reading.value):
         cause = _cause(error)
         place: Place = tuple(cause.instance_path)
-        problems.append(f"{reading.where(place)}: {_cut(cause.message)}. {_cure(cause)}".rstrip())
+        problems.append(reading.problem(place, f"{_cut(cause.message)}. {_cure(cause)}".rstrip()))
     return problems
 
 

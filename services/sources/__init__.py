@@ -27,11 +27,25 @@ from services.sources import archive, program
 from services.sources.archive import Archive, Entry, SourceRejected
 from services.sources.program import Parameter, RunSignature
 
-__all__ = ["Parameter", "RunSignature", "Source", "SourceRejected", "check", "from_folder", "materialise", "store"]
+__all__ = [
+    "PROGRAM",
+    "Parameter",
+    "RunSignature",
+    "Source",
+    "SourceRejected",
+    "check",
+    "from_folder",
+    "kept",
+    "materialise",
+    "store",
+    "unread",
+]
 
 PROGRAM = "src/program.py"
 PROGRAM_MAX_BYTES = 1024 * 1024
 README_MAX_BYTES = 50_000
+MODULES_MAX = 100  # read for the classes of the input; what is beyond is not described
+MODULE_MAX_BYTES = 100_000
 REQUIREMENT_FILES = ("requirements.txt", "environment.yml", "environment.yaml", "pyproject.toml")
 OPENAPI_NAME = re.compile(r"openapi[^/]*\.(ya?ml|json)", re.IGNORECASE)
 NOT_OF_A_PROJECT = {".git", ".hg", ".venv", "venv", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
@@ -49,6 +63,7 @@ class Source:
     entries: int
     name: str
     run: RunSignature
+    modules: dict[str, str] = field(default_factory=dict)  # texts of the Python files below src, program.py among them
     requirements: str = ""  # the file that names the dependencies: requirements.txt, environment.yml or pyproject.toml
     openapi: str = ""  # text of the OpenAPI description in the zip
     openapi_name: str = ""
@@ -89,6 +104,17 @@ def store(file: IO[bytes], sha256: str) -> None:
     if kept_as != key:  # somebody kept the same bytes at the same moment
         default_storage.delete(kept_as)
     _flush(key)
+
+
+def unread(sha256: str) -> Source:
+    """A source of which nothing is known but its name in storage."""
+    return Source(sha256=sha256, size=0, unpacked_size=0, entries=0, name="", run=RunSignature(line=0))
+
+
+def kept(sha256: str) -> Source:
+    """What the zip in storage is, checked as on its first day. Raises OSError where there is none."""
+    with default_storage.open(_key(sha256)) as file:
+        return check(file)
 
 
 def materialise(sha256: str) -> Path:
@@ -162,6 +188,8 @@ def _read(project: Archive, *, sha256: str, size: int, name: str) -> Source:
         "input/data.json": settings.INPUT_MAX_BYTES,
         "input/params.json": settings.INPUT_MAX_BYTES,
     } | dict.fromkeys(openapi_names[:1], settings.OPENAPI_MAX_BYTES)
+    modules = sorted(path for path in files if path.startswith("src/") and path.endswith(".py") and path != PROGRAM)
+    wanted |= dict.fromkeys(modules[:MODULES_MAX], MODULE_MAX_BYTES)
     texts, unpacked_size = _inflate_all(project, wanted)
 
     problems = _layout_problems(files, name=name)
@@ -191,6 +219,7 @@ def _read(project: Archive, *, sha256: str, size: int, name: str) -> Source:
         entries=len(project.entries),
         name=name,
         run=run,
+        modules={path: _text(texts[path]) for path in (PROGRAM, *modules[:MODULES_MAX]) if path in texts},
         requirements=requirements,
         openapi=_text(texts.get(openapi_names[0], b"")) if openapi_names else "",
         openapi_name=openapi_names[0] if openapi_names else "",

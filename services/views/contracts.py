@@ -1,30 +1,46 @@
-"""The API specification of a version: to read and to take away."""
+"""The API specification of a version: to read, to take away and to write."""
 
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
+from csp.constants import NONCE
+from csp.decorators import csp_update
+from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.vary import vary_on_headers
 
+from portal.accounts.actors import Actor
 from portal.accounts.requests import AccountRequest
-from services import contracts
+from services import contracts, rules, subscriptions
+from services.forms import DescriptionForm
 from services.models import Service, ServiceVersion
-from services.views import get_service, shell
+from services.views import get_service, get_version, go, shell
 
+PROBLEMS_SHOWN = 50
 CONTENT_TYPES = {"yaml": "application/yaml", "json": "application/json"}
 
 
+def reference(version: ServiceVersion, *, endpoint: str = "") -> SafeString:
+    """What the API of a version offers, operation by operation, with calls to copy that go to ``endpoint``."""
+    return _reference(version.openapi, endpoint)
+
+
 @lru_cache(maxsize=16)
-def _specification(version: ServiceVersion) -> SafeString:
-    """What a version's API offers, operation by operation. A version never changes, and a long one takes a while."""
-    contract = contracts.load(version.openapi)
-    context = {"contract": contract, "operations": contracts.operations(contract)}
-    return render_to_string("services/_specification.html", context)
+def _reference(openapi: str, endpoint: str) -> SafeString:
+    return _rendered(contracts.load(openapi), endpoint)  # a long one takes a while
+
+
+def _rendered(contract: contracts.Contract, endpoint: str = "") -> SafeString:
+    context = {"contract": contract, "operations": contracts.operations(contract, endpoint=endpoint)}
+    return render_to_string("services/parts/reference.html", context)
 
 
 def _chosen(request: AccountRequest, service: Service) -> ServiceVersion:
@@ -42,7 +58,7 @@ def api(request: AccountRequest, service_id: UUID) -> HttpResponse:
     chosen = _chosen(request, service)
     context = shell(request, service, "api") | {
         "chosen": chosen,
-        "specification": _specification(chosen),
+        "specification": reference(chosen, endpoint=subscriptions.endpoint(chosen) if chosen.is_published else ""),
         "numbers": service.versions.order_by("-id").values_list("number", flat=True)[:100],
     }
     return render(request, "services/service_api.html", context)
@@ -53,11 +69,59 @@ def api(request: AccountRequest, service_id: UUID) -> HttpResponse:
 def download(request: AccountRequest, service_id: UUID, kind: Literal["yaml", "json"]) -> HttpResponse:
     """The description of one version as a file."""
     service = get_service(request, service_id)
+    return as_file(_chosen(request, service), kind)
+
+
+def as_file(version: ServiceVersion, kind: Literal["yaml", "json"]) -> HttpResponse:
+    """The description of ``version`` as a download; 404 for a ``kind`` that is neither yaml nor json."""
     if kind not in CONTENT_TYPES:
         raise Http404("A description is there as yaml and as json.")
-    chosen = _chosen(request, service)
+    name = f"{version.service.slug}-{version.number}-openapi.{kind}"
     return HttpResponse(
-        contracts.dump(contracts.load(chosen.openapi), kind),
+        contracts.dump(contracts.load(version.openapi), kind),
         content_type=CONTENT_TYPES[kind],
-        headers={"Content-Disposition": f'attachment; filename="{service.slug}-{chosen.number}-openapi.{kind}"'},
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+@csp_update({"style-src": [NONCE]})  # type: ignore[arg-type]  # CodeMirror writes a style sheet
+@vary_on_headers("HX-Request")
+def edit(request: AccountRequest, service_id: UUID, version_id: UUID) -> HttpResponse:
+    """The editor of a version's description: saves, opens a file, or (asked by htmx while one types) only checks."""
+    service = get_service(request, service_id, can=rules.can_edit)
+    version = get_version(service, version_id)
+    version.service = service
+    form = DescriptionForm(request.POST or None, request.FILES or None, version=version, start=request.GET.get("start"))
+    if form.is_to_be_saved and form.is_valid() and (saved := form.save(by=Actor.of(request))):
+        messages.success(request, f"The API description of {saved.number} is saved.")
+        return go(request, f"{reverse('services:api', args=[service.pk])}?version={saved.number}")
+    context = _checked(form.text_now()) | {"chosen": version, "form": form}
+    if request.htmx:
+        return render(request, "services/api_edit.html#checked", context | {"is_swap": True})
+    if form.overtaken:
+        context["differences"] = contracts.differences(contracts.load(form.overtaken.openapi), context["contract"])
+    context |= shell(request, service, "api") | {"openapi_max_bytes": settings.OPENAPI_MAX_BYTES}
+    is_refused = form.was_published_meanwhile or (form.is_to_be_saved and form.errors)
+    return render(request, "services/api_edit.html", context, status=422 if is_refused else 200)
+
+
+def _checked(text: str) -> dict[str, Any]:
+    """What the editor says of ``text``, and how it will look."""
+    try:
+        contract = contracts.accept(text, name="The description")
+    except contracts.ContractRejected as rejected:
+        return {"problems": rejected.problems[:PROBLEMS_SHOWN], "more": len(rejected.problems) - PROBLEMS_SHOWN}
+    return {"contract": contract, "preview": _rendered(contract)}
+
+
+@login_required
+@require_GET
+def template(request: AccountRequest) -> HttpResponse:
+    """The default description, with comments, as a file."""
+    return HttpResponse(
+        contracts.template(),
+        content_type=CONTENT_TYPES["yaml"],
+        headers={"Content-Disposition": 'attachment; filename="openapi-spec.yml"'},
     )

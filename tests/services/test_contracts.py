@@ -3,8 +3,10 @@
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from services import contracts, sources, template
 from services.contracts import ContractRejected
+from services.contracts.rendering import SchemaReader
 from tests.programs import zipped
 
 HEAD = "openapi: 3.0.3\ninfo: {title: Test, version: '1'}\n"
@@ -499,7 +502,7 @@ def test_the_default_knows_what_the_source_tells():
     assert properties["top"] == {"type": "integer"}
     assert properties["$secrets"]["properties"] == {"token": {"type": "string"}}
     assert properties["files"]["required"] == ["id", "ref"]
-    assert properties["any_more"] == {}
+    assert properties["any_more"] == {"default": 1}
 
 
 def test_one_default_does_not_leak_into_the_next():
@@ -527,3 +530,39 @@ def test_our_own_descriptions_hold(folder):
     assert contract.warnings == []
     assert json.loads((folder / "input/data.json").read_text()) == json.loads(data)
     assert json.loads((folder / "input/params.json").read_text()).keys() <= json.loads(params).keys()
+
+
+def test_a_key_twice_among_many_is_found_soon():
+    text = "{" + ",".join(f'"{number:x}":1' for number in range(60_000)) + ',"0":1}'
+    began = time.process_time()
+    with pytest.raises(contracts.ContractRejected, match="'0' is there twice"):
+        contracts.parse(text)
+    assert time.process_time() - began < 2
+
+
+def test_a_reference_to_a_number_without_end_leads_nowhere():
+    with pytest.raises(contracts.ContractRejected, match="leads nowhere"):
+        contracts.parse(HEAD + f"paths: {{}}\nservers: [{{url: /}}]\nx-a: {{$ref: '#/servers/{'9' * 5000}'}}")
+
+
+def test_schemas_that_include_one_another_without_end_are_read():
+    def included(times: int) -> dict[str, Any]:
+        """A chain, each step of which is there ``times`` times."""
+        chain = {f"A{n}": {"allOf": [{"$ref": f"#/components/schemas/A{n + 1}"}] * times} for n in range(900)}
+        return chain | {"A900": {"type": "object", "properties": {"x": {}}, "required": ["x"]}}
+
+    for times in (1, 2):
+        contract = contracts.parse(document({"InputData": {"$ref": "#/components/schemas/A0"}} | included(times)))
+        assert [each.name for each in contracts.inputs_of(contract)][:2] == ["data", "params"]
+        near = contracts.parse(document({"InputData": {"$ref": "#/components/schemas/A870"}} | included(times)))
+        assert SchemaReader(near.document).merged({"$ref": "#/components/schemas/A870"})["required"] == ["x"]
+
+
+def test_many_properties_that_must_be_sent_are_read_soon():
+    names = [f"{number:x}" for number in range(30_000)]
+    schema = {"type": "object", "properties": {name: {} for name in names}, "required": names}
+    contract = contracts.parse(document({"InputData": schema}))
+    began = time.process_time()
+    assert contracts.operations(contract)
+    assert contracts.differences(contract, contract) == []
+    assert time.process_time() - began < 2
