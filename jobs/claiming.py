@@ -11,9 +11,11 @@ from django.db import transaction
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from jobs import signals
+from jobs import secrets, signals
 from jobs.models import CLAIMED, Job, Reason, Status
 from portal.lib import claims, doorbell, logstream
+from services import metering
+from services.models import ServiceVersion
 
 log = logging.getLogger(__name__)
 
@@ -60,17 +62,36 @@ def renew(job: Job, *, seconds: float | None = None) -> bool:
 
 def settle(job: Job, *, status: str, **values: Any) -> bool:
     """Write the end of ``job``, once. False if it was settled before, or by another attempt."""
-    won = claims.update(
-        job,
-        when=Job.objects.filter(status__in=CLAIMED),
-        status=status,
-        ended_at=timezone.now(),
-        lease_expires_at=None,
-        **values,
-    )
-    if won:
-        transaction.on_commit(lambda: _announce(job))
+    with transaction.atomic():
+        won = claims.update(
+            job,
+            when=Job.objects.filter(status__in=CLAIMED),
+            status=status,
+            ended_at=timezone.now(),
+            lease_expires_at=None,
+            **values,
+        )
+        if won:
+            secrets.wipe(job)
+            meter(job)
+            transaction.on_commit(lambda: _announce(job))
     return won
+
+
+def meter(job: Job) -> None:
+    """Count ``job``, which has just become final, in the same transaction. Who ends one without `settle` calls it."""
+    metering.record(
+        job_id=job.pk,
+        service_id=ServiceVersion.objects.values_list("service_id", flat=True).get(pk=job.version_id),
+        version_id=job.version_id,
+        account_id=job.account_id,
+        subscription_id=job.subscription_id,
+        outcome=job.status,
+        reason=job.reason,
+        wall_seconds=job.wall_seconds,
+        cpu_seconds=job.cpu_seconds,
+        ended_at=job.ended_at or timezone.now(),
+    )
 
 
 def requeue(job: Job) -> bool:

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from redis.exceptions import RedisError
 
-from jobs import claiming, results
+from jobs import claiming, results, secrets
 from jobs.models import CLAIMED, FINAL, Job, JobFile, Reason, Status
 from portal.lib import doorbell
 from portal.lib.logstream import LogEnded, LogWriter
@@ -125,6 +125,10 @@ def _start(job: Job, slot: Slot) -> None:
         execution = runtime.start(spec, slot)
     except DatabaseError:
         raise  # nothing can be settled now; the reaper has it wait again
+    except secrets.Unreadable:
+        log.warning("The secrets of job %s cannot be decrypted: no key of ENCRYPTION_KEYS fits.", job.pk)
+        claiming.settle(job, status=Status.FAILED, reason=Reason.LOST, detail=secrets.UNREADABLE)
+        return
     except Exception:  # else it would wait again, fail again, and so on for ever
         log.exception("Job %s could not be started.", job.pk)
         claiming.settle(job, status=Status.FAILED, reason=Reason.LOST, detail=NOT_STARTED)
@@ -142,7 +146,8 @@ def _spec(job: Job) -> JobSpec:
         attempt=job.attempt,
         source=sources.materialise(version.source_sha256),
         environment=version.environment,
-        inputs={"data.json": job.input.data.encode(), "params.json": job.input.params.encode()},
+        inputs=_inputs(job),
+        variables=secrets.variables(job.input.secrets),
         limits=Limits(
             cpu_millis=version.cpu_millis,
             memory_bytes=version.memory_mib * 1024 * 1024,
@@ -153,6 +158,11 @@ def _spec(job: Job) -> JobSpec:
             network=version.network == version.Network.OPEN and settings.JOB_NETWORK_ALLOWED,
         ),
     )
+
+
+def _inputs(job: Job) -> dict[str, bytes]:
+    texts = {**job.input.more, "data": job.input.data, "params": job.input.params}
+    return {f"{name}.json": text.encode() for name, text in texts.items()}
 
 
 def _supervise(job: Job, execution: Execution, slot: Slot) -> None:

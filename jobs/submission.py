@@ -1,40 +1,91 @@
 """Accepting work and taking it back. Running it is execution.py's business."""
 
-import json
-from typing import NoReturn
+from datetime import timedelta
 
-from django.conf import settings
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
-from jobs.claiming import NEVER_STARTED
-from jobs.models import LIVE, Job, JobInput, Reason, Status
+from jobs import inputs, secrets
+from jobs.claiming import NEVER_STARTED, meter
+from jobs.inputs import InputRefused, Refused, Sent
+from jobs.models import LIVE, IdempotencyKey, Job, JobInput, JobTag, Reason, Status
 from portal.accounts.actors import Actor
 from portal.accounts.models import Account
 from portal.lib import doorbell
-from services.models import Service, ServiceVersion
+from services import catalogue
+from services.models import Service, ServiceVersion, Subscription
+
+IDEMPOTENCY_KEY_MAX_CHARACTERS = 255
+IDEMPOTENCY_KEY_HOURS = 48
+KEY_WANTED = (
+    f"The Idempotency-Key must have 1 to {IDEMPOTENCY_KEY_MAX_CHARACTERS} characters of ASCII that can be printed. "
+    "Send a random one, such as a UUID."
+)
 
 
-def submit(*, version: ServiceVersion, data: str, params: str, account: Account, by: Actor) -> Job:
+class NotRunnable(Refused):
+    """The version takes no new jobs of the account."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("not_published", message)
+
+
+class IdempotencyKeyReused(Refused):
+    """The key belongs to another request."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "idempotency_key_reused",
+            "This Idempotency-Key was sent before with another body. Send the same body for the first answer, or a new "
+            "key for a new execution.",
+        )
+
+
+def submit(
+    *,
+    version: ServiceVersion,
+    sent: Sent,
+    account: Account,
+    by: Actor,
+    subscription: Subscription | None = None,
+    idempotency_key: str = "",
+    body_digest: str = "",
+) -> Job:
     """Accept one execution of ``version`` for ``account``: the job is in the database when this returns.
 
-    ``data`` and ``params`` are JSON texts (RFC 8259), kept as they are; an empty one means ``{}``. Raises a
-    ValidationError whose keys are the names of the arguments.
+    A second call of ``subscription`` with the same ``idempotency_key`` and ``body_digest`` gets the job of the first,
+    also while the first is not committed: it waits. Raises Refused.
     """
-    texts = {"data": data.strip() or "{}", "params": params.strip() or "{}"}
-    errors = {name: error for name, text in texts.items() if (error := _defect(name, text))}
-    if not version.is_runnable:
-        errors[NON_FIELD_ERRORS] = (
-            f"Version {version.number} has no finished build. Wait for its build, or mend it, then run the job."
-        )
-    if errors:
-        raise ValidationError(errors)
-    with transaction.atomic():
-        job = Job.objects.create(account=account, version=version, created_by=by.user)
-        JobInput.objects.create(job=job, **texts)
-        doorbell.ring("jobs.look")
+    if subscription is None:
+        idempotency_key = ""
+    if idempotency_key and (first := _first_answer(subscription, idempotency_key, body_digest)):
+        return first
+    _check_version(version, account)
+    inputs.check_schema(sent, version)
+    try:
+        with transaction.atomic():
+            job = Job.objects.create(
+                account=account, version=version, created_by=by.user, subscription=subscription, tags=list(sent.tags)
+            )
+            if (
+                idempotency_key and subscription is not None
+            ):  # the unique row: another transaction with the same key waits here for our end
+                IdempotencyKey.objects.create(
+                    subscription=subscription, key=idempotency_key, body_digest=body_digest, job=job
+                )
+            _keep(job, sent)
+            doorbell.ring("jobs.look")
+    except IntegrityError:
+        if idempotency_key and (first := _first_answer(subscription, idempotency_key, body_digest)):
+            return first
+        raise
     return job
+
+
+def forget_idempotency_keys() -> None:
+    """Remove the keys that were kept long enough; the jobs stay."""
+    IdempotencyKey.objects.filter(created_at__lt=timezone.now() - timedelta(hours=IDEMPOTENCY_KEY_HOURS)).delete()
 
 
 def cancel(*, job: Job, by: Actor) -> None:
@@ -47,6 +98,8 @@ def cancel(*, job: Job, by: Actor) -> None:
         )
         job.refresh_from_db()
         if ended:
+            secrets.wipe(job)
+            meter(job)
             doorbell.ring("jobs.close_log", job.pk)
         elif job.host:
             doorbell.ring("jobs.cancel", job.pk, queue=doorbell.host_queue(job.host))  # now, not at the next renewal
@@ -61,24 +114,39 @@ def objection(service: Service) -> str | None:
     return f"{jobs} still waiting or running. Wait for the end, or cancel, then delete the service."
 
 
-def _defect(name: str, text: str) -> str:
-    """What is wrong with a JSON text, in words; empty if nothing is."""
-    size = len(text.encode())
-    if size > settings.INPUT_MAX_BYTES:
-        return (
-            f"`{name}` has {size:,} bytes, and {settings.INPUT_MAX_BYTES:,} are allowed. "
-            "Send less, or let the code read the bulk from a file of its own project."
+def _first_answer(subscription: Subscription | None, key: str, body_digest: str) -> Job | None:
+    if len(key) > IDEMPOTENCY_KEY_MAX_CHARACTERS or not (key.isascii() and key.isprintable()):
+        raise InputRefused("invalid_request", KEY_WANTED)
+    found = IdempotencyKey.objects.filter(subscription=subscription, key=key).select_related("job").first()
+    if found is None:
+        return None
+    if found.body_digest != body_digest:
+        raise IdempotencyKeyReused
+    return found.job
+
+
+def _check_version(version: ServiceVersion, account: Account) -> None:
+    if not version.is_runnable:
+        raise NotRunnable(
+            f"Version {version.number} has no finished build. Wait for its build, or mend it, then run the job."
         )
-    try:
-        json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        return f"`{name}` is not valid JSON: {error.msg}, at line {error.lineno}, column {error.colno}."
-    except RecursionError:
-        return f"`{name}` is nested too deeply to be read. Flatten it."
-    except ValueError as error:
-        return f"`{name}` is not valid JSON: {error}"
-    return ""
+    if not catalogue.may_run(version, account):
+        raise NotRunnable(
+            f"Version {version.number} takes no new jobs of {account}: it was retired, or it is not offered to this "
+            "account. Choose another version, or ask the provider."
+        )
 
 
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not part of JSON (RFC 8259). Use null or a string instead.")
+def _keep(job: Job, sent: Sent) -> None:
+    JobInput.objects.create(
+        job=job,
+        data=sent.data,
+        params=sent.params,
+        more=dict(sent.more),
+        secrets=secrets.seal(sent.secrets),
+        secret_count=len(sent.secrets),
+    )
+    if job.subscription_id is not None and sent.tags:
+        JobTag.objects.bulk_create(
+            JobTag(job=job, subscription_id=job.subscription_id, name=name) for name in sent.tags
+        )

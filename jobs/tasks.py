@@ -8,7 +8,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 
-from jobs import claiming, execution, logs
+from jobs import claiming, execution, logs, submission
 from jobs.models import Job, Reason
 from portal.lib import doorbell
 
@@ -51,6 +51,12 @@ def tick() -> None:
     claiming.ring_again()
     execution.ring_for_leftovers()
     logs.close_left_open(is_here=execution.is_here)
+
+
+@shared_task(name="jobs.tidy")
+def tidy() -> None:
+    """Every hour: remove what was kept long enough."""
+    submission.forget_idempotency_keys()
 
 
 @worker_ready.connect

@@ -5,23 +5,29 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
+from django.db.models import Case, Q, QuerySet, When
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from jobs import results, rules, submission, timeline
 from jobs.forms import JobFilter, JobForm
+from jobs.inputs import Refused
 from jobs.models import Job
 from portal.accounts.actors import Actor
-from portal.accounts.models import User
+from portal.accounts.models import Account, User
 from portal.accounts.requests import AccountRequest
 from portal.accounts.rules import can_maintain
 from portal.lib import pagination, sse
-from services import contracts
+from services import catalogue, contracts
+from services.contracts import InputForm
 from services.models import Service, ServiceVersion
 
+CHOICES_MAX = 200
+VERSIONS_MAX = 10
 TABS = ("result", "files", "log", "input")
 
 
@@ -53,27 +59,27 @@ def job_list(request: AccountRequest) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "POST"])
+@sensitive_post_parameters("secret_value")
 def create(request: AccountRequest) -> HttpResponse:
-    """New job: a service, then its data and params, those of its examples or of an earlier job."""
+    """New job: a service, then its inputs, with the values of its examples or of an earlier job."""
     if not can_maintain(request.user, request.account.pk):
         raise PermissionDenied("Your role in this account lets you look at jobs, not run them. Ask an owner.")
-    services = Service.objects.visible_to(request.account).order_by("name")
     again = get_job(request, earlier) if (earlier := _uuid(request, "again")) else None
-    chosen = again.version.service_id if again else _uuid(request, "service")
-    service = get_object_or_404(services, pk=chosen) if chosen else None
-    version = service.runnable_version() if service else None
-    form = JobForm(request.POST or None, initial=_prefilled(version, again))
+    service, version = _chosen(request, again)
+    form = _job_form(request, version, again)
     if request.method == "POST" and version is not None and form.is_valid():
         try:
-            job = submission.submit(version=version, account=request.account, by=Actor.of(request), **form.cleaned_data)
-        except ValidationError as refused:
-            form.add_error(None, refused)
+            job = submission.submit(version=version, sent=form.sent(), account=request.account, by=Actor.of(request))
+        except Refused as refused:
+            form.take(refused)
         else:
             return redirect(job)
     context = {
-        "services": services,
+        "services": _choices(request, service),
         "service": service,
         "version": version,
+        "others": _other_versions(request, service, version),
+        "again": again,
         "form": form,
         "input_max_bytes": settings.INPUT_MAX_BYTES,
     }
@@ -180,13 +186,63 @@ def _header(request: AccountRequest, job: Job, tab: str) -> dict[str, object]:
     }
 
 
-def _prefilled(version: ServiceVersion | None, again: Job | None) -> dict[str, str]:
-    if again is not None:
-        return {"data": again.input.data, "params": again.input.params}
+def _choosable(account: Account) -> QuerySet[Service]:
+    """What the form can be about: what the account may run, and its own services, which may not be built yet."""
+    own = Q(account=account, deleted_at=None)
+    return Service.objects.filter(own | Q(pk__in=catalogue.runnable_by(account))).select_related("account")
+
+
+def _choices(request: AccountRequest, chosen: Service | None) -> list[Service]:
+    """The services of the account first, then those of others, by name; the marketplace has the rest of them."""
+    others_last = Case(When(account=request.account, then=0), default=1)
+    services = list(_choosable(request.account).order_by(others_last, "name")[:CHOICES_MAX])
+    return services if chosen is None or chosen in services else [*services, chosen]
+
+
+def _chosen(request: AccountRequest, again: Job | None) -> tuple[Service | None, ServiceVersion | None]:
+    """The service and the version in the query: the newest that the account may run where no version is named.
+
+    A service of an earlier job may be out of reach today: the page then says so.
+    """
+    service_id = again.version.service_id if again else _uuid(request, "service")
+    if service_id is None:
+        return None, None
+    service = _choosable(request.account).filter(pk=service_id).first()
+    if service is None:
+        if again is None:
+            raise Http404
+        return again.version.service, None
+    if number := request.GET.get("version"):
+        versions = catalogue.runnable_versions(service, request.account)
+        return service, get_object_or_404(versions, number=number)
+    return service, catalogue.runnable_version(service, request.account)
+
+
+def _other_versions(
+    request: AccountRequest, service: Service | None, version: ServiceVersion | None
+) -> QuerySet[ServiceVersion]:
+    if service is None or version is None:
+        return ServiceVersion.objects.none()
+    return catalogue.runnable_versions(service, request.account).exclude(pk=version.pk)[:VERSIONS_MAX]
+
+
+def _job_form(request: AccountRequest, version: ServiceVersion | None, again: Job | None) -> JobForm:
     if version is None:
-        return {}
-    data, params = contracts.example_input(contracts.load(version.openapi))
-    return {"data": data, "params": params}
+        return JobForm()
+    contract = contracts.load(version.openapi)
+    wanted = contracts.inputs_of(contract)
+    values: dict[str, str] = {each.name: each.example for each in wanted}
+    if again is not None:
+        earlier = {"data": again.input.data, "params": again.input.params, **again.input.more}
+        wanted += [InputForm(name=name) for name in earlier if name not in values]
+        values |= earlier
+    return JobForm(
+        request.POST if request.method == "POST" else None,
+        wanted=wanted,
+        secret_names=contracts.secret_names(contract),
+        values=values,
+        tags=again.tags if again else (),
+    )
 
 
 def _uuid(request: AccountRequest, name: str) -> UUID | None:

@@ -60,8 +60,8 @@ class JobSpec:
     attempt: int
     source: Path
     environment: str
-    inputs: Mapping[str, bytes]
-    variables: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, bytes] = field(repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # secrets among them
     limits: Limits
 
 

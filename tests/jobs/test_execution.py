@@ -3,13 +3,15 @@
 import json
 import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from jobs import claiming, execution, logs, results, submission
-from jobs.models import Job, Reason, Status
+from jobs import claiming, execution, inputs, logs, results, submission
+from jobs.inputs import Sent
+from jobs.models import Job, JobInput, Reason, Status
 from portal.accounts.actors import Actor
 from portal.lib import logstream
 from services.runtimes import slots
@@ -19,11 +21,10 @@ from tests.waiting import wait_for
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_worker")]
 
 
-def submit(code, user, *, data="{}", params="{}", **columns):
+def submit(code, user, *, data="{}", params="{}", sent=None, **columns):
+    sent = sent or Sent(data=data, params=params)
     version = version_of(code, account=user.personal_account, **columns)
-    return submission.submit(
-        version=version, data=data, params=params, account=user.personal_account, by=Actor(user=user)
-    )
+    return submission.submit(version=version, sent=sent, account=user.personal_account, by=Actor(user=user))
 
 
 def run(code, user, **kwargs):
@@ -240,3 +241,87 @@ def test_a_lease_that_nobody_could_renew_ends_the_sandbox(provider):
     supervisor.join(timeout=30)
     job.refresh_from_db()
     assert (job.status, job.reason) == (Status.FAILED, Reason.LOST)
+
+
+def test_further_inputs_are_files_and_the_arguments_that_run_takes(provider):
+    code = (
+        "import os\n"
+        "def run(data, n, m=5):\n"
+        "    return {'n': n, 'm': m, 'files': sorted(os.listdir('/var/runtime/input')), "
+        "'text': open('/var/runtime/input/extra-input.json').read()}\n"
+    )
+    sent = inputs.parse(b'{"data": {}, "n": [1,  2], "extra-input": {"a":  1}}')
+    job = run(code, provider, sent=sent)
+    assert json.loads(results.result_text(job)[0]) == {
+        "n": [1, 2],
+        "m": 5,
+        "files": ["data.json", "extra-input.json", "n.json", "params.json"],
+        "text": '{"a":  1}',
+    }
+    assert "The input has `extra-input`, which run() does not take: ignored." in log_of(job)
+
+
+CANARY = "canary-7f3a"
+REVEAL = f"""
+import os, subprocess
+def run():
+    secrets = {{name: value for name, value in os.environ.items() if name.startswith("SECRET_")}}
+    assert {CANARY!r} in secrets.values()
+    lines = [open(f"/proc/{{pid}}/cmdline").read() for pid in os.listdir("/proc") if pid.isdigit()]
+    child = subprocess.check_output(["/bin/sh", "-c", "echo $SECRET_IBM_TOKEN"], text=True).strip()
+    return {{"names": sorted(secrets), "lengths": sorted(map(len, secrets.values())),
+            "on a command line": any("canary" in line for line in lines), "child": child == {CANARY!r}}}
+"""
+
+
+def test_secrets_reach_the_code_and_stay_nowhere_else(provider, valkey):
+    sent = Sent(secrets={"ibmToken": CANARY, "LARGE": "x" * 65_536, "odd": " ü\n'\"$(echo) "})
+    job = run(REVEAL, provider, sent=sent)
+    assert job.status == Status.SUCCEEDED, job.detail
+    assert json.loads(results.result_text(job)[0]) == {
+        "names": ["SECRET_IBM_TOKEN", "SECRET_LARGE", "SECRET_ODD"],
+        "lengths": [11, 13, 65_536],
+        "on a command line": False,
+        "child": True,
+    }
+    assert job.input.secrets == ""
+    assert job.input.secret_count == 3
+    assert CANARY.encode() not in b"".join(valkey.dump(key) or b"" for key in valkey.scan_iter())
+
+
+WAITING = f"""
+import os, time
+def run():
+    assert os.environ["SECRET_TOKEN"] == {CANARY!r}
+    print("on", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_while_a_job_runs_its_secrets_lie_in_no_file_and_on_no_command_line(provider):
+    job = submit(WAITING, provider, sent=Sent(secrets={"token": CANARY}))
+    thread = supervise()
+    wait_for(lambda: "on" in log_of(Job.objects.get(pk=job.pk)), what="the start of the job")
+    [slot] = [slot for slot in slots.occupied("job") if execution.attach(slot).job_id == job.pk]
+    for path in slot.folder.rglob("*"):
+        assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path
+    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert lines
+    assert not [line for line in lines if CANARY.encode() in line]
+    assert JobInput.objects.get(pk=job.pk).secrets  # a worker that dies before the start needs them again
+    submission.cancel(job=job, by=Actor(user=provider))
+    execution.kill(Job.objects.get(pk=job.pk), Reason.CANCELLED)
+    thread.join()
+    assert Job.objects.get(pk=job.pk).status == Status.CANCELLED
+    assert JobInput.objects.get(pk=job.pk).secrets == ""
+
+
+def test_secrets_that_no_key_decrypts_end_the_job_with_the_reason(provider, settings):
+    job = submit("def run():\n    return 1\n", provider, sent=Sent(secrets={"token": CANARY}))
+    settings.ENCRYPTION_KEYS = ["another"]
+    assert execution.look()
+    job.refresh_from_db()
+    assert (job.status, job.reason) == (Status.FAILED, Reason.LOST)
+    assert "cannot be decrypted" in job.detail
+    assert "Send the job again" in job.detail
+    assert JobInput.objects.get(pk=job.pk).secrets == ""

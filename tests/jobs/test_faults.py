@@ -3,6 +3,7 @@
 What the whole instance outlives, its broker among it, is in tests/e2e/test_faults.py.
 """
 
+import json
 import os
 import signal
 from contextlib import suppress
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from jobs import execution, submission
+from jobs import execution, results, secrets, submission
+from jobs.inputs import Sent
 from jobs.models import FINAL, Job, JobInput, Reason, Status
 from portal.accounts.actors import Actor
 from portal.lib import logstream
@@ -35,10 +37,10 @@ def run(data, params):
 
 @pytest.fixture
 def submit(live_worker, provider):
-    def submit(code=COUNTING):
+    def submit(code=COUNTING, **sent):
         version = version_of(code, account=provider.personal_account)
         return submission.submit(
-            version=version, data="{}", params="{}", account=provider.personal_account, by=Actor(user=provider)
+            version=version, sent=Sent(**sent), account=provider.personal_account, by=Actor(user=provider)
         )
 
     return submit
@@ -125,6 +127,57 @@ def test_a_job_that_ends_while_no_worker_runs_is_settled_by_the_next(submit, liv
     live_worker.start()
     assert finished(job).status == Status.SUCCEEDED
     assert log_of(job) == "on\n"
+
+
+SECRET = "sesame-canary"
+WITH_SECRET = """
+import os, time
+def run(data, params):
+    print("on", flush=True)
+    time.sleep({seconds})
+    return len(os.environ["SECRET_TOKEN"])
+"""
+
+
+def sealed_secrets(job):
+    return JobInput.objects.get(pk=job.pk).secrets
+
+
+def test_a_job_with_secrets_outlives_its_worker_and_then_they_are_gone(submit, live_worker):
+    job = submit(WITH_SECRET.format(seconds=2), secrets={"token": SECRET})
+    wait_for(lambda: has_printed(job), what="the first line")
+    live_worker.kill("work")
+    assert sealed_secrets(job)
+    assert SECRET not in sealed_secrets(job)
+    live_worker.start()
+    assert finished(job).status == Status.SUCCEEDED
+    assert json.loads(results.result_text(job)[0]) == len(SECRET)
+    assert sealed_secrets(job) == ""
+
+
+def test_the_secrets_of_a_job_whose_sandbox_and_worker_died_are_gone(submit, live_worker):
+    job = submit(WITH_SECRET.format(seconds=600), secrets={"token": SECRET})
+    wait_for(lambda: has_printed(job), what="the first line")
+    sandbox = execution.find(job)
+    live_worker.kill("work")
+    kill_sandbox(sandbox.process)
+    live_worker.start()
+    job = finished(job, seconds=15)
+    assert (job.status, job.reason, sealed_secrets(job)) == (Status.FAILED, Reason.LOST, "")
+    wait_for(lambda: not processes_of(sandbox.process), what="an empty sandbox")
+
+
+def test_the_attempt_after_a_claim_that_died_gets_the_secrets(live_worker, provider, settings):
+    job = JobFactory(
+        version=version_of(WITH_SECRET.format(seconds=0), account=provider.personal_account),
+        status=Status.STARTING,
+        host=settings.WORKER_HOST,
+        lease_expires_at=timezone.now() - timedelta(seconds=30),
+        input={"secrets": secrets.seal({"token": SECRET}), "secret_count": 1},
+    )
+    job = finished(job)
+    assert (job.status, job.attempt, sealed_secrets(job)) == (Status.SUCCEEDED, 2, "")
+    assert json.loads(results.result_text(job)[0]) == len(SECRET)
 
 
 def test_the_death_of_sandbox_and_worker_is_told_as_lost(submit, live_worker):

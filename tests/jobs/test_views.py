@@ -1,11 +1,13 @@
+import json
+
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.urls import reverse
 
-from jobs import views
-from jobs.models import Job, Status
+from jobs import secrets, views
+from jobs.models import Job, JobInput, Status
 from portal.accounts.models import Membership
 from tests.factories import (
     JobFactory,
@@ -38,8 +40,34 @@ def version(provider_account):
 
 
 @pytest.fixture
+def described(provider_account):
+    """A version whose description says what it takes."""
+    properties = {
+        "data": {
+            "type": "object",
+            "required": ["values"],
+            "properties": {"values": {"type": "array", "items": {"type": "number"}}},
+        },
+        "params": {"type": "object"},
+        "backend": {"type": "string"},
+        "$secrets": {"type": "object", "properties": {"token": {"type": "string"}}},
+    }
+    post = {"requestBody": {"content": {"application/json": {"schema": {"type": "object", "properties": properties}}}}}
+    head = {"openapi": "3.1.0", "info": {"title": "T", "version": "1"}}
+    return ServiceVersionFactory(
+        service__account=provider_account,
+        openapi=json.dumps({**head, "paths": {"/": {"post": post | {"responses": {}}}}}),
+        openapi_origin="uploaded",
+    )
+
+
+@pytest.fixture
 def maintainer(provider_account):
     return MembershipFactory(account=provider_account, role=Membership.Role.MAINTAINER).user
+
+
+def new_job(version):
+    return f"{reverse('jobs:create')}?service={version.service_id}"
 
 
 def url(name, job, *args):
@@ -184,6 +212,143 @@ class TestCreate:
         assert "not built yet" in page
         assert reverse("services:builds", args=[version.service_id]) in page
 
+    def test_what_does_not_fit_the_schema_is_told_at_its_place(self, client, provider, described):
+        client.force_login(provider)
+        answer = client.post(new_job(described), {"data": '{"values": [1, "x"]}', "params": "{}", "tags": "night"})
+        page = answer.content.decode()
+        assert answer.status_code == 422
+        assert not Job.objects.exists()
+        (violation,) = answer.context["form"].violations
+        assert (violation.input, violation.pointer, violation.place) == ("data", "/values/1", "data/values/1")
+        assert 'href="#id_data"' in page
+        assert 'data-violation="/values/1"' in page
+        assert '"pointer": "/values/1"' in page  # for the form
+        assert 'value="night"' in page
+
+    def test_a_place_outside_of_every_field_is_told_too(self, client, provider, described):
+        schema = json.loads(described.openapi)
+        schema["paths"]["/"]["post"]["requestBody"]["content"]["application/json"]["schema"]["required"] = ["backend"]
+        described.openapi = json.dumps(schema)
+        described.save()
+        client.force_login(provider)
+        answer = client.post(new_job(described), {"data": '{"values": []}', "params": ""})
+        assert answer.status_code == 422
+        assert "backend" in answer.context["form"].non_field_errors()[0]
+
+    def test_tags_secrets_and_further_inputs_are_sent(self, client, provider, described):
+        client.force_login(provider)
+        answer = client.post(
+            new_job(described),
+            {
+                "data": '{"values": [1.50]}',
+                "params": "",
+                "input_backend": '"near"',
+                "tags": " night run,  two,",
+                "secret_name": ["token", "empty", ""],
+                "secret_value": ["canary-secret", "", ""],
+            },
+        )
+        job = Job.objects.get()
+        assert answer["Location"] == url("detail", job)
+        assert job.tags == ["night run", "two"]
+        assert (job.input.data, job.input.more) == ('{"values": [1.50]}', {"backend": '"near"'})
+        assert secrets.variables(job.input.secrets) == {"SECRET_TOKEN": "canary-secret"}
+
+    def test_a_refusal_keeps_the_names_of_secrets_and_never_their_values(self, client, provider, described):
+        client.force_login(provider)
+        answer = client.post(
+            new_job(described), {"data": "{", "secret_name": ["mine"], "secret_value": ["canary-secret"]}
+        )
+        page = answer.content.decode()
+        assert answer.status_code == 422
+        assert 'value="token"' in page  # the description names it
+        assert 'value="mine"' in page
+        assert "canary-secret" not in page
+
+    @pytest.mark.parametrize(
+        ("sent", "told"),
+        [
+            ({"secret_name": ["a", "a"], "secret_value": ["1", "2"]}, "is there twice"),
+            ({"secret_name": [""], "secret_value": ["1"]}, "has no name"),
+            ({"input_backend": "near"}, "`backend` is not valid JSON"),
+            ({"tags": "x" * 65}, "1 to 64 characters"),
+        ],
+    )
+    def test_what_else_is_wrong_is_told(self, client, provider, described, sent, told):
+        client.force_login(provider)
+        answer = client.post(new_job(described), {"data": '{"values": []}', "params": "", **sent})
+        assert answer.status_code == 422
+        assert told in answer.content.decode()
+        assert not Job.objects.exists()
+
+    def test_a_consumer_runs_what_the_marketplace_offers_and_owns_the_job(
+        self, client, described, consumer, consumer_account
+    ):
+        client.force_login(consumer)
+        assert client.get(new_job(described)).status_code == 404
+        described.publication = "marketplace"
+        described.save()
+        page = client.get(new_job(described)).content.decode()
+        assert str(described.service.account) in page
+        assert "Free" in page
+        client.post(new_job(described), {"data": '{"values": []}', "params": ""})
+        job = Job.objects.get()
+        assert (job.account, job.created_by, job.subscription) == (consumer_account, consumer, None)
+
+    def test_what_is_internal_runs_for_those_it_is_shared_with(self, client, described, consumer, stranger):
+        described.publication = "internal"
+        described.save()
+        described.service.shares.create(account=consumer.personal_account)
+        for user, status in ((consumer, 302), (stranger, 404)):
+            client.force_login(user)
+            assert client.post(new_job(described), {"data": '{"values": []}'}).status_code == status
+        assert Job.objects.count() == 1
+
+    def test_a_named_version_runs_and_no_other(self, client, provider, described):
+        newer = ServiceVersionFactory(service=described.service)
+        client.force_login(provider)
+        page = client.get(new_job(described))
+        assert page.context["version"] == newer
+        assert f"version={described.number}" in page.content.decode()
+        client.post(f"{new_job(described)}&version={described.number}", {"data": '{"values": []}'})
+        assert Job.objects.get().version == described
+        assert client.get(f"{new_job(described)}&version=9.9.9").status_code == 404
+
+    def test_running_again_says_that_the_version_is_another(self, client, provider, job):
+        again = f"{reverse('jobs:create')}?again={job.pk}"
+        client.force_login(provider)
+        assert "Another version" not in client.get(again).content.decode()
+        job.version.publication = "retired"
+        job.version.save()
+        newer = ServiceVersionFactory(service=job.version.service)
+        answer = client.get(again)
+        page = answer.content.decode()
+        assert answer.context["version"] == newer
+        assert f"{job.version.number} is not offered any more." in " ".join(page.split())
+
+    def test_running_again_what_nobody_offers_any_more_explains(self, client, provider, consumer, job):
+        theirs = JobFactory(version=job.version, account=consumer.personal_account, status=Status.SUCCEEDED)
+        client.force_login(consumer)
+        answer = client.get(reverse("jobs:create"), {"again": theirs.pk})
+        page = answer.content.decode()
+        assert answer.status_code == 200
+        assert "takes no new jobs" in page
+        assert url("input", theirs) in page
+        assert "Run job" not in page
+        client.post(f"{reverse('jobs:create')}?again={theirs.pk}", {"data": "{}"})
+        assert Job.objects.count() == 2
+
+    def test_running_again_brings_tags_and_further_inputs_that_the_version_does_not_name(self, client, provider, job):
+        job.tags = ["night"]
+        job.save()
+        job.input.more = {"matrix": "[[1]]"}
+        job.input.save()
+        client.force_login(provider)
+        page = client.get(reverse("jobs:create"), {"again": job.pk}).content.decode()
+        assert 'value="night"' in page
+        assert "[[1]]" in page
+        assert 'name="input_matrix"' in page
+
     def test_without_services_it_leads_to_the_first(self, client, provider):
         client.force_login(provider)
         assert reverse("services:create") in client.get(reverse("jobs:create")).content.decode()
@@ -233,6 +398,26 @@ class TestDetail:
         client.force_login(provider)
         page = client.get(url("result", job)).content.decode()
         assert "&lt;/pre&gt;&lt;script&gt;" in page
+
+    def test_the_input_shows_further_inputs_and_how_many_secrets_there_were(self, client, provider, job):
+        client.force_login(provider)
+        JobInput.objects.filter(job=job).update(more={"matrix": "[1,  2]"}, secret_count=2, secrets="sealed-canary")
+        page = " ".join(client.get(reverse("jobs:input", args=[job.id])).content.decode().split())
+        assert "[1, 2]" in page
+        assert "2 secrets were sent. Encrypted, shown to nobody" in page
+        assert "sealed-canary" not in page
+        JobInput.objects.filter(job=job).update(secret_count=1, secrets="")
+        page = " ".join(client.get(reverse("jobs:input", args=[job.id])).content.decode().split())
+        assert "1 secret was sent. Gone with the end of the job" in page
+
+    def test_tags_are_shown_as_text_on_the_page_and_in_the_list(self, client, provider, job):
+        client.force_login(provider)
+        Job.objects.update(tags=["night run", "<b>", "c", "d"])
+        for url, is_whole in ((job.get_absolute_url(), True), (reverse("jobs:list"), False)):
+            response = client.get(url)
+            assert response.content.count(b'<span class="tag">') == (4 if is_whole else 3)
+            assert b"<b>" not in response.content
+            assert b"&lt;b&gt;" in response.content
 
 
 class TestFiles:

@@ -51,9 +51,9 @@ class Command:
     limits: Limits
     read_only: Mapping[str, Path] = field(default_factory=dict)
     writable: Mapping[str, Path] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # secrets among them
     cwd: str = TMP
-    inputs: Mapping[str, bytes] | None = None  # files of /var/runtime/input
+    inputs: Mapping[str, bytes] | None = field(default=None, repr=False)  # files of /var/runtime/input
     output: bool = False  # an output folder with a quota, at /var/runtime/output
     interpreters: Sequence[Interpreter] | None = None  # whose files it sees; None: of all that the host has
     report: str = ""  # where inside the command may leave one small file for the host

@@ -21,7 +21,6 @@ from services.runtimes.sandbox import cgroups, mounts
 from services.runtimes.sandbox.command import INIT, Command, bwrap_options, without_bwrap
 from services.runtimes.sandbox.probing import Host, host
 from services.runtimes.sandbox.process import (
-    ENVIRONMENT,
     ERR,
     EXIT,
     MARK,
@@ -143,7 +142,7 @@ def _launch(
         for name in (OUT, ERR):  # so that the command can open /dev/stdout; others do not reach the folder
             slot.give(run / name)
         if found.is_unsafe:
-            inner, passed = _unsafe_command(slot, command, run), [status]
+            inner, passed = _unsafe_command(stack, slot, command, run, status)
         else:
             inner, passed = _sandboxed_command(stack, found, command, run, status)
         joined = [str(path) for path in cgroups.join_files(group)]
@@ -197,17 +196,16 @@ def _sandboxed_command(
     options = bwrap_options(
         command, tools=found.tools, interpreters=interpreters, run=run, status=status, seccomp=seccomp
     )
-    memory = os.memfd_create("bwrap-options", os.MFD_CLOEXEC)
-    stack.callback(os.close, memory)
-    os.write(memory, b"".join(option.encode() + b"\0" for option in options))
-    os.lseek(memory, 0, os.SEEK_SET)
+    memory = _in_memory(stack, "bwrap-options", b"".join(option.encode() + b"\0" for option in options))
     return (
         [str(found.tools.bwrap), "--args", str(memory), "--", *INIT, *command.argv],
         [status, seccomp, memory],
     )
 
 
-def _unsafe_command(slot: Slot, command: Command, run: Path) -> list[str]:
+def _unsafe_command(
+    stack: contextlib.ExitStack, slot: Slot, command: Command, run: Path, status: int
+) -> tuple[list[str], list[int]]:
     """The command as it is. Its variables are set after the user has changed: a shell of root must not obey them."""
     scratch = run / "tmp"
     for folder in (scratch, scratch / "datapool"):
@@ -215,10 +213,18 @@ def _unsafe_command(slot: Slot, command: Command, run: Path) -> list[str]:
         slot.give(folder)
     argv, environment = without_bwrap(command, run=run, scratch=scratch)
     environment += f"export {MARK}={run.name}\n"
-    with open(os.open(run / ENVIRONMENT, os.O_WRONLY | os.O_CREAT, 0o640), "w") as file:  # noqa: PTH123
-        file.write(environment)
-    _let_pass(run / ENVIRONMENT, slot)
-    return ["/bin/sh", "-c", '. "$0" && exec "$@"', str(run / ENVIRONMENT), *argv]
+    memory = _in_memory(stack, "environment", environment.encode())  # no file: secrets are among the variables
+    return ["/bin/sh", "-c", '. "$0" && exec "$@"', f"/proc/self/fd/{memory}", *argv], [status, memory]
+
+
+def _in_memory(stack: contextlib.ExitStack, name: str, content: bytes) -> int:
+    """A descriptor to read ``content`` from, which is nowhere on a disk and on no command line."""
+    memory = os.memfd_create(name, os.MFD_CLOEXEC)
+    stack.callback(os.close, memory)
+    with open(memory, "wb", closefd=False) as file:
+        file.write(content)
+    os.lseek(memory, 0, os.SEEK_SET)
+    return memory
 
 
 def _program(name: str) -> str:

@@ -26,7 +26,7 @@ from services.runtimes.sandbox.command import COMMAND_KILLED, INIT_KILLED
 from services.runtimes.slots import Slot
 
 RECORD, EXIT, STATUS, KILLED, REPORT = "record.json", "exit", "status", "killed", "report"
-OUT, ERR, ENVIRONMENT = "out", "err", "environment"
+OUT, ERR = "out", "err"
 MARK = "MERCATO_RUN"  # a variable, in the tier `unsafe` only
 SPOOLS = {"out": OUT, "err": ERR}
 WATCH_SECONDS = 0.2  # how often folders on disk are measured; a mount with a size needs no watch

@@ -1,0 +1,51 @@
+"""What a caller sends as `$secrets`: encrypted until the job ends, handed to the code as variables, then gone."""
+
+import json
+import re
+from collections.abc import Mapping
+
+from cryptography.fernet import InvalidToken
+from django.views.decorators.debug import sensitive_variables
+
+from jobs.models import Job, JobInput
+from portal.lib import crypto
+
+PREFIX = "SECRET_"
+CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+
+UNREADABLE = (
+    "The secrets that were sent with this job cannot be decrypted any more, so your code was not started: the operator "
+    "took away the key that they were encrypted under (ENCRYPTION_KEYS). Send the job again, with its secrets."
+)
+
+
+class Unreadable(Exception):
+    """No key decrypts them."""
+
+
+@sensitive_variables("secrets")
+def seal(secrets: Mapping[str, str]) -> str:
+    """What may lie in the database of ``secrets``; empty for none."""
+    return crypto.encrypt(json.dumps(dict(secrets))) if secrets else ""
+
+
+@sensitive_variables("secrets")
+def variables(sealed: str) -> dict[str, str]:
+    """The variables by which the code gets what `seal` was given. Raises Unreadable."""
+    if not sealed:
+        return {}
+    try:
+        secrets = json.loads(crypto.decrypt(sealed))
+    except InvalidToken as error:
+        raise Unreadable from error
+    return {variable_name(name): value for name, value in secrets.items()}
+
+
+def variable_name(name: str) -> str:
+    """`ibmToken` and `ibm_token` → `SECRET_IBM_TOKEN`; a name in capitals stays: the rule of the Kipu libraries."""
+    return PREFIX + (name if name.isupper() else CAPITAL.sub("_", name).upper())
+
+
+def wipe(job: Job) -> None:
+    """Forget them: ``job`` is final. In the transaction that makes it so."""
+    JobInput.objects.filter(pk=job.pk).exclude(secrets="").update(secrets="")
