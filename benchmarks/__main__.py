@@ -4,7 +4,7 @@ import argparse
 import subprocess
 import sys
 
-ALL = ("sandbox", "job_latency", "log_stream", "pages", "streams")
+ALL = ("sandbox", "job_latency", "log_stream", "pages", "streams", "token", "gateway")
 
 
 def main() -> None:

@@ -15,7 +15,16 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 FOLDER = settings.BASE_DIR / "docs"
-FIRST = ("provider", "consumer", "operator")  # in this order; the others follow by title
+FIRST = (
+    "provider",
+    "consumer",
+    "marketplace",
+    "applications",
+    "authentication",
+    "managed-api",
+    "errors",
+    "operator",
+)  # in this order; the others follow by title
 TOC_TAGS = ("h2", "h3")
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*")
 TAGS = nh3.ALLOWED_TAGS | {"h1", "h2", "h3", "h4", "pre", "code", "table", "thead", "tbody", "tr", "th", "td"}
