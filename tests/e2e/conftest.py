@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from tests.live_stack import LiveStack
+
 FLAGS = [
     "--no-sandbox",  # the tests run as root in a container
     "--disable-gpu",
@@ -62,9 +64,34 @@ def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
     assert complaints == []
 
 
+@pytest.fixture(scope="module")
+def session(browser: Browser, live_stack: LiveStack) -> Any:
+    """The cookies of the demo's first person, a provider, who logs in once a file."""
+    return _cookies_of("user", browser, live_stack)
+
+
+@pytest.fixture(scope="module")
+def consumer_session(browser: Browser, live_stack: LiveStack) -> Any:
+    """The cookies of the demo's second person, a consumer."""
+    return _cookies_of("second_user", browser, live_stack)
+
+
 @pytest.fixture
 def page(new_context: Callable[..., BrowserContext]) -> Page:
     return new_context().new_page()
+
+
+def _cookies_of(person: str, browser: Browser, live_stack: LiveStack) -> Any:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{live_stack.url}/accounts/login/")
+    page.get_by_label("E-mail address").fill(live_stack.bootstrap[person]["email"])
+    page.get_by_label("Password", exact=True).fill(live_stack.bootstrap[person]["password"])
+    page.get_by_role("button", name="Log in", exact=True).click()
+    page.wait_for_url("**/dashboard/")
+    cookies = context.storage_state()
+    context.close()
+    return cookies
 
 
 def _is_complaint(message: ConsoleMessage) -> bool:

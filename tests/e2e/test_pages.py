@@ -4,27 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.e2e.axe import assert_accessible
 from tests.live_stack import LiveStack
 
 THEMES = ["light", "dark"]
-
-
-@pytest.fixture(scope="module")
-def session(browser: Browser, live_stack: LiveStack) -> Any:
-    """The cookies of the demo's first person."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{live_stack.url}/accounts/login/")
-    page.fill("input[name=login]", live_stack.bootstrap["user"]["email"])
-    page.fill("input[name=password]", live_stack.bootstrap["user"]["password"])
-    page.press("input[name=password]", "Enter")
-    page.wait_for_url("**/dashboard/")
-    state = context.storage_state()
-    context.close()
-    return state
 
 
 @pytest.fixture
@@ -46,7 +31,7 @@ def test_a_page_for_everybody(open_page, path, theme):
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("path", ["/dashboard/", "/jobs/", "/docs/", "/styleguide/"])
+@pytest.mark.parametrize("path", ["/dashboard/", "/jobs/", "/applications/", "/docs/", "/styleguide/"])
 def test_a_page_for_who_is_signed_in(open_page, session, path, theme):
     assert_accessible(open_page(path, storage_state=session, color_scheme=theme))
 

@@ -27,22 +27,6 @@ def project(name: str = "max-cut.zip", *, requirements: str = "", code: str = GO
 CONFLICT = "idna<3\nidna>3.1\n"  # uv sees it without asking an index
 
 
-@pytest.fixture(scope="module")
-def session(browser: Browser, live_stack: LiveStack) -> Any:
-    """The cookies of the demo's provider, who logs in once."""
-    context = browser.new_context()
-    page = context.new_page()
-    user = live_stack.bootstrap["user"]
-    page.goto(f"{live_stack.url}/accounts/login/")
-    page.get_by_label("E-mail address").fill(user["email"])
-    page.get_by_label("Password", exact=True).fill(user["password"])
-    page.get_by_role("button", name="Log in", exact=True).click()
-    page.wait_for_url("**/dashboard/")
-    state = context.storage_state()
-    context.close()
-    return state
-
-
 @pytest.fixture
 def open_page(new_context: NewContext, session: Any, live_stack: LiveStack) -> Callable[..., Page]:
     """A page of the provider's browser; the options are those of a browser context."""
@@ -202,6 +186,25 @@ def test_a_rebuild_is_a_new_build_and_the_list_follows_it(open_page):
     watching.goto(f"{service}builds/")
     expect(watching.get_by_role("row")).to_have_count(3)
     expect(watching.get_by_role("row").nth(1)).to_contain_text("Built")
+
+
+def test_after_the_build_the_service_is_published_and_retired(open_page):
+    page = open_page()
+    service = create(page)
+    expect(head(page).get_by_text("Built", exact=True)).to_be_visible(timeout=BUILD_MILLISECONDS)
+    page.get_by_role("link", name="Publish", exact=True).click()
+    page.get_by_role("button", name="Publish internally: 1.0.0").click()
+    expect(page.get_by_role("row").nth(1)).to_contain_text("Internal")
+    expect(page.get_by_role("row").nth(1)).to_contain_text(re.compile(r"/gateway/.*/1\.0\.0"))
+    page.get_by_label("Account or person").fill("nobody-here")
+    page.get_by_role("button", name="Share").click()
+    expect(page.get_by_text("nobody-here is no account here")).to_be_visible()
+    assert_accessible(page)
+    page.get_by_role("button", name="Retire 1.0.0").click()
+    expect(page.get_by_role("row").nth(1)).to_contain_text("Retired")
+    page.goto(f"{service}usage/")
+    expect(page.get_by_role("heading", name="Nothing ran in this time")).to_be_visible()
+    assert_accessible(page)
 
 
 def test_deleting_asks_once_and_names_what_is_lost(open_page):
