@@ -9,6 +9,7 @@ import statistics
 from benchmarks.instance import instance, job_id, milliseconds, percentile
 
 GOAL_MILLISECONDS = 50
+DATA = '{"values": [1, 2, 3]}'
 
 
 def main() -> None:
@@ -20,7 +21,7 @@ def main() -> None:
         service = f"/services/{stack.bootstrap['service']['id']}/"
         form = f"/jobs/new/?service={stack.bootstrap['service']['id']}"
         client.get(form)
-        job = f"/jobs/{job_id(client.post(form, data='{}', params='{}'))}/"
+        job = f"/jobs/{job_id(client.post(form, data=DATA, params='{}'))}/"
         pages = [
             *("/", "/healthz", "/dashboard/", "/docs/", "/jobs/", form, job),
             *(job + tab for tab in ("result/", "files/", "log/", "input/")),
