@@ -205,7 +205,8 @@ def test_each_route_has_a_row_and_each_row_a_route():
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route in ROWS])
-def test_who_gets_what(world, route):
+def test_who_gets_what(world, route, settings):
+    settings.DEMO = True  # the style guide is there
     path = world.filled(f"/{route}")
     for method, expected in ROWS[route].items():
         sent = world.filled(SENT.get(route, ""))
