@@ -42,6 +42,7 @@ class Reason(models.TextChoices):
     INVALID_INPUT = "invalid_input", "The input does not fit the code"
     INVALID_RESULT = "invalid_result", "The result cannot be written as JSON"
     LOST = "lost", "The sandbox or its host went away"
+    DEADLINE = "deadline", "The deadline passed"
     CANCELLED = "cancelled", "It was cancelled"
 
 
@@ -78,12 +79,16 @@ class Job(Claimable):
     claimed_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True, help_text="when the user's code was started")
     ended_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField(null=True, help_text="it ends then, wherever it is")
     cancel_requested_at = models.DateTimeField(null=True)
     cancel_requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     wall_seconds = models.FloatField(null=True)
     cpu_seconds = models.FloatField(null=True)
     memory_peak_bytes = models.PositiveBigIntegerField(null=True)
     log_archived = models.BooleanField(default=False, help_text="the log of the last attempt lies in storage")
+    progress = models.FloatField(null=True, help_text="0 to 1, as the code says")
+    progress_message = models.CharField(max_length=200, blank=True)
+    progress_at = models.DateTimeField(null=True)
     limit_tier = models.CharField(max_length=16, blank=True, help_text="how the host held the limits: v2, v1, rlimit")
 
     objects = JobQuerySet.as_manager()
@@ -97,6 +102,21 @@ class Job(Claimable):
                 fields=("id",), name="live_jobs", condition=models.Q(status__in=("QUEUED", "STARTING", "RUNNING"))
             ),
             models.Index(fields=("ended_at",), name="open_logs", condition=models.Q(log_archived=False)),
+            # What claims and ticks look at, whatever lies behind. SQLite takes a partial index only where its condition
+            # is one value or NULL: a claimed job is one with a lease.
+            models.Index(fields=("id", "account", "version"), name="queue", condition=models.Q(status="QUEUED")),
+            models.Index(fields=("account", "id"), name="queue_of_account", condition=models.Q(status="QUEUED")),
+            models.Index(
+                fields=("lease_expires_at", "account", "version"),
+                name="claimed_jobs",
+                condition=models.Q(lease_expires_at__isnull=False),
+            ),
+            models.Index(
+                fields=("deadline_at",),
+                name="deadlines",
+                condition=models.Q(deadline_at__isnull=False, ended_at__isnull=True),
+            ),
+            models.Index(fields=("ended_at",), name="ended_jobs", condition=models.Q(ended_at__isnull=False)),
         )
 
     def __str__(self) -> str:
@@ -117,6 +137,48 @@ class Job(Claimable):
     def log_name(self) -> tuple[str, UUID, int]:
         """Where the log of the current attempt is: kind, id and attempt for portal.lib.logstream."""
         return "job", self.pk, max(self.attempt, 1)
+
+
+class JobAttempt(models.Model):
+    """An attempt of a retryable version that was cut off after its code had been started. Its log is kept."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="attempts")
+    number = models.PositiveSmallIntegerField(help_text="of the job's attempts; its log has it in its name")
+    host = models.CharField(max_length=255, blank=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField()
+    reason = models.CharField(max_length=24, choices=Reason)
+    detail = models.TextField(blank=True)
+    log_archived = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("job", "number"), name="one_row_per_attempt"),)
+        indexes = (
+            models.Index(fields=("ended_at",), name="open_attempt_logs", condition=models.Q(log_archived=False)),
+        )
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.job_id}"
+
+    def log_name(self) -> tuple[str, UUID, int]:
+        """As `Job.log_name`."""
+        return "job", self.job_id, self.number
+
+
+class JobInterim(models.Model):
+    """A result that the code announced before its end."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="interims")
+    attempt = models.PositiveSmallIntegerField()
+    number = models.PositiveIntegerField(help_text="1 is the first of its attempt")
+    content = models.TextField(help_text="JSON")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("job", "attempt", "number"), name="one_interim_per_number"),)
+
+    def __str__(self) -> str:
+        return f"interim result {self.number} of {self.job_id}"
 
 
 class JobTag(models.Model):

@@ -67,7 +67,7 @@ WEB_WORKERS = env.int("WEB_WORKERS", default=2)
 # The kernel deals connections out to the workers by chance: of 1,000 live pages, one of two gets up to 560 or so.
 WEB_THREADS = env.int("WEB_THREADS", default=700)
 LIVE_STREAMS_MAX = env.int("LIVE_STREAMS_MAX", default=640)  # a web worker; below WEB_THREADS, so that pages have room
-DISK_FREE_MIN_MIB = env.int("DISK_FREE_MIN_MIB", default=512)  # with less, the instance is not ready
+DISK_FREE_MIN_MIB = env.int("DISK_FREE_MIN_MIB", default=512)  # with less, no job starts and the instance is not ready
 
 INSTALLED_APPS = [
     "portal.apps.PortalConfig",
@@ -143,13 +143,15 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 else:
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = True  # beside what the URL asks for, such as sslmode
+    # After a restart of the server the pool holds dead connections: each is asked before it is handed out.
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 PRIVATE_VALKEY = not env("REDIS_URL", default="")
 REDIS_URL = env("REDIS_URL", default="") or f"unix://{RUN_DIR}/valkey.sock?db=0"
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "portal.lib.cache.SteadyRedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "cache",
     }
@@ -194,7 +196,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BEAT_SCHEDULE = {
     "jobs.tick": {"task": "jobs.tick", "schedule": 2.0, "options": {"expires": 2}},
     "jobs.tidy": {"task": "jobs.tidy", "schedule": 3600.0},
+    "jobs.recount": {"task": "jobs.recount", "schedule": 86_400.0},
     "services.tick": {"task": "services.tick", "schedule": 2.0, "options": {"expires": 2}},
+    "services.tidy": {"task": "services.tidy", "schedule": 3600.0},
     "accounts.tidy": {"task": "accounts.tidy", "schedule": 86_400.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(MERCATO_HOME / "celerybeat-schedule")
@@ -205,13 +209,27 @@ JOB_SLOTS = env.int("JOB_SLOTS", default=max(2, os.cpu_count() or 2))
 BUILD_SLOTS = env.int("BUILD_SLOTS", default=1)
 if "pool" in DATABASES["default"]["OPTIONS"]:
     # A slot holds a connection while its job runs, and a build one more for its lease; psycopg's own bound is 4.
-    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": JOB_SLOTS + 2 * BUILD_SLOTS + 8}
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": JOB_SLOTS + 2 * BUILD_SLOTS + 8,
+        "timeout": 10,  # seconds; while the server is away, who asks hears it soon
+    }
 LEASE_SECONDS = env.int("LEASE_SECONDS", default=30)
 LEASE_RENEWAL_SECONDS = env.int("LEASE_RENEWAL_SECONDS", default=5)
+STOP_GRACE_SECONDS = env.int(
+    "STOP_GRACE_SECONDS", default=1
+)  # what a stopping worker gives its jobs to end by themselves
+JOB_ATTEMPTS_MAX = env.int("JOB_ATTEMPTS_MAX", default=3)  # starts of a job whose version may be retried
+
+# What an account may use, where the operator gave it no limits of its own; 0: no limit
+JOBS_RUNNING_MAX = env.int("JOBS_RUNNING_MAX", default=0)
+JOBS_QUEUED_MAX = env.int("JOBS_QUEUED_MAX", default=10_000)
+STORAGE_MAX_BYTES = env.int("STORAGE_MAX_BYTES", default=20 * 1024**3)  # of result files
+RETENTION_DAYS = env.int("RETENTION_DAYS", default=30)  # after the end of a job; 0: kept for ever
 
 # What jobs and builds may use
 JOB_UID_BASE = env.int("JOB_UID_BASE", default=61000)
-JOB_PYTHON = env("JOB_PYTHON", default="")  # empty: the first interpreter that a job's user can run
+JOB_PYTHON = env("JOB_PYTHON", default="")  # with commas between; the first is the default, empty: the first found
 JOB_CPU_MILLIS_DEFAULT = env.int("JOB_CPU_MILLIS_DEFAULT", default=1000)
 JOB_CPU_MILLIS_MAX = env.int("JOB_CPU_MILLIS_MAX", default=1000 * (os.cpu_count() or 1))
 JOB_MEMORY_MIB_DEFAULT = env.int("JOB_MEMORY_MIB_DEFAULT", default=1024)
@@ -221,13 +239,25 @@ JOB_TIME_LIMIT_SECONDS_MAX = env.int("JOB_TIME_LIMIT_SECONDS_MAX", default=86_40
 JOB_PROCESSES_MAX = env.int("JOB_PROCESSES_MAX", default=256)
 JOB_OUTPUT_MAX_BYTES = env.int("JOB_OUTPUT_MAX_BYTES", default=256 * 1024 * 1024)
 JOB_OUTPUT_MAX_FILES = env.int("JOB_OUTPUT_MAX_FILES", default=1000)
+# Interpreters that wait with their imports done, for versions that ask for a warm start; at most one a slot
+WARM_IDLE_SECONDS = env.int("WARM_IDLE_SECONDS", default=300)  # 0: every job starts cold
+WARM_JOBS_MAX = env.int("WARM_JOBS_MAX", default=100)
 JOB_NETWORK_ALLOWED = env.bool("JOB_NETWORK_ALLOWED", default=False)
+JOB_NETWORK_DEFAULT = env("JOB_NETWORK_DEFAULT", default="none")  # or open, where that is allowed
 ALLOW_UNSAFE_RUNTIME = env.bool("ALLOW_UNSAFE_RUNTIME", default=False)
+# Containers run where an engine answers; `elsewhere`: not here, but workers on other hosts have one; `off`: nowhere.
+CONTAINERS = env("CONTAINERS", default="auto")
+DOCKER_HOST = env("DOCKER_HOST", default="")  # empty: where Docker listens by default
+CONTAINER_ROOT_ALLOWED = env.bool("CONTAINER_ROOT_ALLOWED", default=False)  # a container's user is the image's own
+CONTAINER_IMAGE_MAX_BYTES = env.int("CONTAINER_IMAGE_MAX_BYTES", default=8 * 1024 * 1024 * 1024)
+CONTAINER_IMAGES_KEPT = env.int("CONTAINER_IMAGES_KEPT", default=100)  # on a host; what is beyond is made anew at need
 INPUT_MAX_BYTES = env.int("INPUT_MAX_BYTES", default=1_000_000)  # `data` and `params`, each
 BODY_MAX_BYTES = env.int("BODY_MAX_BYTES", default=4_000_000)  # one call of the gateway
 LOG_MAX_BYTES = env.int("LOG_MAX_BYTES", default=64 * 1024 * 1024)
 BUILD_TIME_LIMIT_SECONDS = env.int("BUILD_TIME_LIMIT_SECONDS", default=900)
 BUILD_MEMORY_MIB = env.int("BUILD_MEMORY_MIB", default=2048)
+# The network of a Dockerfile's own steps: `engine` is what the container engine gives to builds, `none` is none.
+BUILD_NETWORK = env("BUILD_NETWORK", default="engine")
 BUILD_OUTPUT_MAX_BYTES = env.int("BUILD_OUTPUT_MAX_BYTES", default=8 * 1024 * 1024 * 1024)  # its packages, on disk
 SOURCE_MAX_BYTES = env.int("SOURCE_MAX_BYTES", default=50 * 1024 * 1024)
 SOURCE_UNPACKED_MAX_BYTES = env.int("SOURCE_UNPACKED_MAX_BYTES", default=500 * 1024 * 1024)

@@ -66,11 +66,13 @@ class ServiceVersion(models.Model):
     retired.
 
     What runs never changes. What does change: ``environment``, the key that the runtime gave to what a build made,
-    empty before; ``publication``; and the description, until the version is published for the first time.
+    empty before; ``publication``; the description, until the version is published for the first time; and how it is
+    run: its variables, ``retryable``, ``concurrency`` and ``warm_start``.
     """
 
     class RuntimeName(models.TextChoices):
         PYTHON = "python", "Python"
+        DOCKER = "docker", "Container"
 
     class Network(models.TextChoices):
         NONE = "none", "Closed"
@@ -95,7 +97,9 @@ class ServiceVersion(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     service = models.ForeignKey(Service, models.CASCADE, related_name="versions")
     number = models.CharField(max_length=32, help_text="major.minor.patch")
-    source_sha256 = models.CharField(max_length=64, help_text="key of the zip in storage: sources/<sha256>.zip")
+    source_sha256 = models.CharField(
+        max_length=64, blank=True, help_text="key of the zip in storage: sources/<sha256>.zip; empty for an image"
+    )
     source_size = models.PositiveBigIntegerField(help_text="bytes")
     source_name = models.CharField(max_length=255, blank=True)
     runtime = models.CharField(max_length=16, choices=RuntimeName, default=RuntimeName.PYTHON)
@@ -103,7 +107,13 @@ class ServiceVersion(models.Model):
     memory_mib = models.PositiveIntegerField(help_text="MiB")
     time_limit_seconds = models.PositiveIntegerField(help_text="seconds of wall-clock time")
     network = models.CharField(max_length=8, choices=Network, default=Network.NONE)
-    retryable = models.BooleanField(default=False)
+    interpreter = models.CharField(max_length=16, blank=True, help_text="such as 3.11; empty: the default of the host")
+    image = models.CharField(max_length=512, blank=True, help_text="reference in a registry, instead of a source")
+    retryable = models.BooleanField(default=False, help_text="its code may be started again where it was cut off")
+    concurrency = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="executions at the same time; null: no limit"
+    )
+    warm_start = models.BooleanField(default=False, help_text="keep its imports in memory between jobs of an account")
     openapi = models.TextField(help_text="OpenAPI 3.0 or 3.1 as JSON")
     openapi_origin = models.CharField(max_length=16, choices=OpenapiOrigin)
     warnings = models.JSONField(default=list, help_text="what the source check noticed")
@@ -137,6 +147,21 @@ class ServiceVersion(models.Model):
     def state(self) -> str:
         """`draft`, `built`, `internal`, `marketplace` or `retired`."""
         return self.publication or ("built" if self.environment else "draft")
+
+
+class VersionVariable(models.Model):
+    """A variable of the environment that a version's code runs with."""
+
+    version = models.ForeignKey(ServiceVersion, models.CASCADE, related_name="variables")
+    name = models.CharField(max_length=128)
+    value = models.TextField(blank=True, help_text="encrypted where it is secret")
+    is_secret = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("version", "name"), name="one_variable_per_name"),)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 PUBLISHED: tuple[str, ...] = (ServiceVersion.Publication.INTERNAL, ServiceVersion.Publication.MARKETPLACE)

@@ -16,8 +16,10 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
 from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
 
-from portal.accounts.models import Account, Membership, User
+from portal.accounts import quotas
+from portal.accounts.models import Account, AccountLimits, Membership, User
 
 
 class PersonCreationForm(AdminUserCreationForm):
@@ -86,18 +88,32 @@ class MemberInline(admin.TabularInline):
     extra = 0
 
 
+class LimitsInline(admin.StackedInline):
+    """Limits of its own; without a row, those of the settings."""
+
+    model = AccountLimits
+    extra = 0
+
+
 @admin.register(Account)
 class AccountAdmin(admin.ModelAdmin):
     list_display = ("name", "slug", "kind", "created_at")
     list_filter = ("kind",)
     search_fields = ("name", "slug")
-    readonly_fields = ("kind", "person", "created_at")
-    inlines = (MemberInline,)
+    readonly_fields = ("kind", "person", "stored", "created_at")
+    inlines = (MemberInline, LimitsInline)
 
     def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
         if not change:
             obj.kind = Account.Kind.ORGANIZATION  # a personal account comes with its person
         super().save_model(request, obj, form, change)
+
+    def get_inlines(self, request: HttpRequest, obj: Account | None) -> tuple[type, ...]:
+        return self.inlines if obj else (MemberInline,)
+
+    @admin.display(description="Result files")
+    def stored(self, account: Account) -> str:
+        return filesizeformat(quotas.storage_of(account.pk))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

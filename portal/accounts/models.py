@@ -207,6 +207,34 @@ class ApplicationQuerySet(models.QuerySet["Application"]):
         return self.filter(account=account, deleted_at=None)
 
 
+class AccountLimits(models.Model):
+    """What an account may use where it differs from the settings. Null: as the settings say; 0: without a limit."""
+
+    account = models.OneToOneField(Account, models.CASCADE, primary_key=True, related_name="limits")
+    running_jobs = models.PositiveIntegerField(null=True, blank=True, help_text="at the same time; 0: no limit")
+    queued_jobs = models.PositiveIntegerField(null=True, blank=True, help_text="at the same time; 0: no limit")
+    storage_bytes = models.PositiveBigIntegerField(null=True, blank=True, help_text="of result files; 0: no limit")
+    retention_days = models.PositiveIntegerField(
+        null=True, blank=True, help_text="after the end of a job; 0: kept for ever"
+    )
+
+    class Meta:
+        verbose_name_plural = "account limits"
+
+    def __str__(self) -> str:
+        return f"limits of {self.account}"
+
+
+class StorageUse(models.Model):
+    """How many bytes of files an account keeps; whoever keeps or removes a file counts it in the same transaction."""
+
+    account = models.OneToOneField(Account, models.CASCADE, primary_key=True, related_name="storage_use")
+    bytes = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"storage of {self.account}"
+
+
 class Application(models.Model):
     """A consumer's client. Its credentials are the access key id here and its live secrets."""
 
