@@ -54,12 +54,12 @@ class PackageIndex:
 
     def remove(self, name: str) -> None:
         """Stop offering any version of ``name``."""
-        for file in self.projects.pop(name):
+        for file in self.projects.pop(name.replace("_", "-")):
             del self.files[file]
 
     def _add(self, name: str, file: str, content: bytes) -> str:
         self.files[file] = content
-        self.projects[name].append(file)
+        self.projects[name.replace("_", "-")].append(file)
         return hashlib.sha256(content).hexdigest()
 
     def answer(self, path: str) -> tuple[str, bytes] | None:

@@ -11,14 +11,14 @@ from hashlib import sha256
 from django.conf import settings
 
 from services.runtimes import sandbox
-from services.runtimes.base import BuildSpec, Limits, Log, PlatformError, Prepared
-from services.runtimes.environments import locks, requirements
-from services.runtimes.environments.places import MOUNTED_AT, exists, path
+from services.runtimes.base import BuildSpec, Limits, Log, PlatformError, Prepared, UserError
+from services.runtimes.environments import commons, locks, requirements
+from services.runtimes.environments.places import COMMONS_AT, MOUNTED_AT, commons_of, exists, path
 from services.runtimes.environments.requirements import Requirements
-from services.runtimes.environments.workshop import FILES_MAX, CannotFetch, header, say, workshop
+from services.runtimes.environments.workshop import FILES_MAX, CannotFetch, Workshop, header, say, workshop
 from services.runtimes.slots import Slot
 
-__all__ = ["MOUNTED_AT", "exists", "limits", "path", "prepare", "restore"]
+__all__ = ["COMMONS_AT", "MOUNTED_AT", "commons_of", "exists", "limits", "path", "prepare", "restore"]
 
 
 def limits() -> Limits:
@@ -35,23 +35,18 @@ def limits() -> Limits:
 
 def prepare(spec: BuildSpec, slot: Slot, log: Log) -> Prepared:
     """Make the environment that the project of ``spec`` asks for. Raises UserError, or PlatformError."""
-    interpreter = _interpreter()
+    interpreter = _wanted(spec.interpreter)
     wanted = requirements.read(spec.source, python=interpreter.version)
     _introduce(wanted, interpreter, log)
-    wish = _wish(wanted, interpreter)
-    known = None if spec.fresh else locks.find(wish)
-    if known is not None and exists(known):
-        say(log, f"The environment {known[:12]} has all of it already; nothing is to be done.")
-        return Prepared(environment=known, reused=True)
+    beside = commons.find(interpreter) if commons.is_wanted(spec.source, wanted, interpreter) else ""
+    if beside is not None:
+        known = None if spec.fresh else locks.find(_wish(wanted, interpreter, beside))
+        if known is not None and exists(known):
+            say(log, f"The environment {known[:12]} has all of it already; nothing is to be done.")
+            return Prepared(environment=known, reused=True)
     with workshop(slot, spec.limits, log, spec.stopped, interpreter) as bench:
-        if known is not None:
-            try:
-                return Prepared(environment=known, reused=not bench.make(locks.read(known)))
-            except CannotFetch:
-                say(log, "\nThe versions of the last build are not to be had any more, so others are looked for.")
-        text = bench.resolve(wanted)
-        made = bench.make(text)
-        return Prepared(environment=locks.save(text, wish=wish), reused=not made)
+        beside = beside if beside == "" else commons.ensure(bench, beside, fresh=spec.fresh)
+        return _make(bench, wanted, beside, fresh=spec.fresh)
 
 
 def restore(key: str, slot: Slot, log: Log) -> None:
@@ -61,7 +56,25 @@ def restore(key: str, slot: Slot, log: Log) -> None:
     text = locks.read(key)
     tag = text.split("\n", 1)[0].removeprefix("# ").split(" ")[0]
     with workshop(slot, limits(), log, lambda: "", _interpreter(tag)) as bench:
-        bench.make(text)
+        beside = commons.named_in(text)
+        if beside and not commons.make(bench, beside):
+            raise PlatformError(f"The environment {beside}, which jobs of {key} see beside theirs, cannot be made.")
+        bench.make(text, beside=beside)
+
+
+def _make(bench: Workshop, wanted: Requirements, beside: str, *, fresh: bool) -> Prepared:
+    """The environment of ``wanted``, whose jobs see that called ``beside`` too: of the lock of last time, or anew."""
+    wish = _wish(wanted, bench.interpreter, beside)
+    known = None if fresh else locks.find(wish)
+    if known is not None:
+        try:
+            return Prepared(environment=known, reused=not bench.make(locks.read(known), beside=beside))
+        except CannotFetch:
+            say(bench.log, "\nThe versions of the last build are not to be had any more, so others are looked for.")
+    text = bench.resolve(wanted)
+    text = commons.name_in(text, beside) if beside else text
+    made = bench.make(text, beside=beside)
+    return Prepared(environment=locks.save(text, wish=wish), reused=not made)
 
 
 def _interpreter(tag: str = "") -> sandbox.Interpreter:
@@ -76,7 +89,23 @@ def _interpreter(tag: str = "") -> sandbox.Interpreter:
     )
 
 
-def _wish(wanted: Requirements, interpreter: sandbox.Interpreter) -> str:
+def _wanted(number: str) -> sandbox.Interpreter:
+    """The interpreter that a version asks for: `3.11`, or empty for the first of this host."""
+    first = _interpreter()
+    if not number:
+        return first
+    known = sandbox.host().interpreters
+    for interpreter in known:
+        if interpreter.number == number:
+            return interpreter
+    raise UserError(
+        f"This version asks for Python {number}, which this host does not have or no longer has. Choose one of "
+        f"{', '.join(dict.fromkeys(each.number for each in known))} in a new version, or ask the operator to install "
+        f"Python {number} for all users and to restart Mercato; then rebuild."
+    )
+
+
+def _wish(wanted: Requirements, interpreter: sandbox.Interpreter, beside: str) -> str:
     asked = {
         "packages": wanted.packages,
         "constraints": wanted.constraints,
@@ -84,6 +113,8 @@ def _wish(wanted: Requirements, interpreter: sandbox.Interpreter) -> str:
         "for": header(interpreter),
         "uv": sandbox.host().uv_version,
     }
+    if beside:
+        asked["beside"] = beside
     return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 

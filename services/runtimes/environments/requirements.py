@@ -20,6 +20,11 @@ from packaging.utils import canonicalize_name
 from services.runtimes.base import UserError
 
 FILES_MAX_BYTES = 1024 * 1024  # of all requirement files of a project together
+REQUIREMENT_MAX_CHARACTERS = 1000  # without its hashes
+SHOWN_MAX_CHARACTERS = 200
+YAML_DEPTH_MAX = 50  # libyaml takes quadratic time for brackets in brackets
+KEY = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+LONG_KEY = re.compile(rf"(?<![\w-]){KEY}(?:[ \t]*+\.[ \t]*+{KEY}){{60}}")  # for which tomllib takes quadratic time
 BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 VCS = ("git+", "hg+", "svn+", "bzr+")
 ARCHIVES = (".whl", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tar.xz", ".txz")
@@ -102,14 +107,19 @@ class _Reader:
         lines = [line for part in parts for line in (part if isinstance(part, list) else [part])]
         for line in lines:
             if not isinstance(line, str):
-                raise UserError(f"{name}: the pip part holds {line!r}, which is no text. List one requirement a line.")
+                raise UserError(
+                    f"{name}: the pip part holds {_shown(line)}, which is no text. List one requirement a line."
+                )
             self._line(line.strip(), f"{name}, pip part", self.project, as_constraints=False)
         return True
 
     def pyproject_toml(self, name: str) -> bool:
+        text = self._text(self.project / name)
+        if LONG_KEY.search(text):
+            raise UserError(f"{name} has a key of more than 60 parts. Mend it, or put a requirements.txt beside it.")
         try:
-            document = tomllib.loads(self._text(self.project / name))
-        except tomllib.TOMLDecodeError as error:
+            document = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:
             raise UserError(
                 f"{name} is not valid TOML: {error}. Mend it, or put a requirements.txt beside it."
             ) from None
@@ -117,7 +127,8 @@ class _Reader:
         if not isinstance(table, dict):
             self.notes.append(f"{name} has no [project] table, so it names no dependencies that could be read.")
             return False
-        if "dependencies" in (table.get("dynamic") or ()):
+        dynamic = table.get("dynamic")
+        if isinstance(dynamic, list) and "dependencies" in dynamic:
             raise UserError(
                 f"{name} declares its dependencies as dynamic, and only running its build code could tell them, which "
                 "a build here never does. List them under [project] dependencies, or in a requirements.txt."
@@ -134,14 +145,15 @@ class _Reader:
         if wanted is None:
             return
         try:
-            fits = SpecifierSet(str(wanted)).contains(self.python, prereleases=True)
+            fits = SpecifierSet(str(wanted)[:SHOWN_MAX_CHARACTERS]).contains(self.python, prereleases=True)
         except InvalidSpecifier:
             raise UserError(
-                f'{name}: requires-python = {wanted!r} is no version range. Write it like ">=3.10".'
+                f'{name}: requires-python = {_shown(wanted)} is no version range. Write it like ">=3.10".'
             ) from None
         if not fits:
             raise UserError(
-                f"{name} asks for Python {wanted}, and code runs on Python {self.python} here. "
+                f"{name} asks for Python {str(wanted)[:SHOWN_MAX_CHARACTERS]}, and code runs on Python "
+                f"{self.python} here. "
                 "Widen requires-python if the code allows it, or ask the operator for another interpreter."
             )
 
@@ -200,8 +212,8 @@ class _Reader:
         return path
 
     def _requirement(self, line: str, where: str, *, as_constraints: bool) -> None:
-        text, *options = re.split(r"\s+(?=--)", line)
-        requirement = _parse(text, where)
+        text, *options = re.split(r"(?<=\s)(?=--)", line)
+        requirement = _parse(text.rstrip(), where)
         name = canonicalize_name(requirement.name)
         for option in options:
             match = re.fullmatch(r"--hash[=\s]\s*(\w+):([0-9a-fA-F]+)", option.strip())
@@ -222,20 +234,25 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
         if line.endswith("\\") and not line.lstrip().startswith("#"):
             pending += line[:-1]
             continue
-        whole, pending = re.sub(r"(^|\s+)#.*$", "", pending + line).strip(), ""
+        whole, pending = re.sub(r"(^|(?<=\s))#.*$", "", pending + line).strip(), ""
         if whole:
             yield begun, whole
 
 
 def _parse(text: str, where: str) -> Requirement:
+    if len(text) > REQUIREMENT_MAX_CHARACTERS:
+        raise UserError(
+            f"{where}: {_shown(text)} is no requirement (it has more than {REQUIREMENT_MAX_CHARACTERS:,} characters). "
+            "Write a name and versions: numpy>=2,<3."
+        )
     try:
         requirement = Requirement(text)
-    except InvalidRequirement as error:
+    except (InvalidRequirement, RecursionError) as error:
         if refusal := _refused_place(text):
             raise UserError(f"{where}: {refusal}") from None
         reason = str(error).splitlines()[0].strip().removesuffix(".")
         raise UserError(
-            f"{where}: {text!r} is no requirement ({reason}). Write a name and versions: numpy>=2,<3."
+            f"{where}: {_shown(text)} is no requirement ({reason}). Write a name and versions: numpy>=2,<3."
         ) from None
     if requirement.url or requirement.name.lower().endswith(ARCHIVES):
         raise UserError(f"{where}: {_refused_place(requirement.url or requirement.name)}")
@@ -293,10 +310,21 @@ def _normalised(requirement: Requirement) -> str:
     return f"{canonicalize_name(requirement.name)}{f'[{extras}]' if extras else ''}{requirement.specifier}{marker}"
 
 
+def _shown(value: object) -> str:
+    """What somebody wrote, in quotation marks, as far as it fits into a message."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_MAX_CHARACTERS else f"{text[:SHOWN_MAX_CHARACTERS]}…"
+
+
 def _load_yaml(text: str, name: str) -> Any:
+    depth = 0
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.CSafeLoader)):
-            raise UserError(f"{name} uses YAML aliases (`*name`), which are not read. Write the values out.")
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise UserError(f"{name} uses YAML aliases (`*name`), which are not read. Write the values out.")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > YAML_DEPTH_MAX:
+                raise UserError(f"{name} is nested deeper than {YAML_DEPTH_MAX} levels. Write it flatter.")
         return yaml.load(text, Loader=yaml.CSafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{name} is not valid YAML: {error}. Mend it, or put a requirements.txt beside it.") from None

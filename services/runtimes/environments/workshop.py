@@ -6,7 +6,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,9 +31,14 @@ ONLY_WHEELS = (
     "this Python, or copy the package's code into the project's src folder."
 )
 
+UNREADABLE = (
+    "The package index could not be read. uv says:\n\n%s\n\n"
+    "Rebuild in a few minutes; if it fails again, tell the operator."
+)
+
 
 class CannotFetch(UserError):
-    """What a lock names is not to be had; other versions may be."""
+    """What a lock names is not to be had, and other versions may be; or the index does not answer."""
 
 
 def header(interpreter: sandbox.Interpreter) -> str:
@@ -109,20 +114,26 @@ class Workshop:
     def inside(self) -> str:
         return f"{BENCH}/{self.folder.name}"
 
-    def resolve(self, wanted: Requirements) -> str:
-        """The lock of ``wanted``: exact versions, and the hashes of their wheels."""
+    def resolve(self, wanted: Requirements, *, overrides: Sequence[str] = ()) -> str:
+        """The lock of ``wanted``: exact versions, and the hashes of their wheels.
+
+        ``overrides`` count instead of whatever any package asks for.
+        """
         if not wanted.packages:
             return header(self.interpreter)
         with self._phase("Find versions"):
             self._write("requirements.in", "\n".join(wanted.packages))
             self._write("constraints.in", "\n".join(wanted.constraints))
+            self._write("overrides.in", "\n".join(overrides))
             ending, words = self._uv(
                 "pip", "compile", f"{self.inside}/requirements.in", "--constraints", f"{self.inside}/constraints.in",
-                "--output-file", f"{self.inside}/lock", "--quiet", "--generate-hashes", "--no-header", "--no-annotate",
-                "--no-emit-index-url", "--no-emit-find-links", "--python", str(self.interpreter.path), online=True,
+                "--overrides", f"{self.inside}/overrides.in", "--output-file", f"{self.inside}/lock", "--quiet",
+                "--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links",
+                "--python", str(self.interpreter.path), online=True,
             )  # fmt: skip
             if ending.reason == "error":
-                raise UserError(_unresolved(words, ending.exit_code))
+                # uv's own distinction: 1 means that it looked and found no solution
+                raise UserError(_unsolved(words)) if ending.exit_code == 1 else CannotFetch(UNREADABLE % words)
             self._check(ending, words)
             text = header(self.interpreter) + _pinned(self._read("lock"), wanted.hashes)
             for line in text.splitlines()[1:]:
@@ -130,8 +141,11 @@ class Workshop:
                     say(self.log, line.split(" ")[0].replace("==", " "))
         return text
 
-    def make(self, text: str) -> bool:
-        """Make the environment of the lock ``text``; False where it exists already, or another build made it now."""
+    def make(self, text: str, *, mounted_at: str = places.MOUNTED_AT, beside: str = "") -> bool:
+        """Make the environment of the lock ``text``; False where it exists already, or another build made it now.
+
+        ``mounted_at`` is where jobs will see it, and ``beside`` the key of the environment that they see beside it.
+        """
         key = locks.key_of(text)
         with self._turn(key):
             if places.exists(key):
@@ -152,8 +166,8 @@ class Workshop:
                 if not is_installed and not self._install():
                     raise PlatformError("uv finds in its cache not what it has just put there.")
                 if not is_empty:
-                    self._compile()
-                self._keep(key)
+                    self._compile(mounted_at)
+                self._keep(key, beside)
             return True
 
     def _fetch(self) -> None:
@@ -169,6 +183,7 @@ class Workshop:
                     "Rebuild to look for other versions; if it fails again, tell the operator."
                 )
             self._check(ending, words)
+            sealing.remove(self.folder / "fetched")
 
     def _install(self) -> bool:
         """Install from the cache; False where that lacks something."""
@@ -181,20 +196,25 @@ class Workshop:
         self._check(ending, words)
         return True
 
-    def _compile(self) -> None:
+    def _compile(self, mounted_at: str) -> None:
         packages = f"lib/python{'.'.join(self.interpreter.version.split('.')[:2])}/site-packages"
         ending, words = self._run(
             # -I and -S: nothing of the packages is imported, and no .pth file of theirs is read. Unchecked: nobody
             # changes a source later, so no job needs to compare times.
             str(self.interpreter.path), "-I", "-S", "-m", "compileall", "-qq", "-j", "0",
-            "--invalidation-mode", "unchecked-hash", "-d", f"{places.MOUNTED_AT}/{packages}",
+            "--invalidation-mode", "unchecked-hash", "-d", f"{mounted_at}/{packages}",
             f"{self.inside}/environment/{packages}",
         )  # fmt: skip
         if ending.reason != "error":  # a file that no Python can compile is left as it is
             self._check(ending, words)
 
-    def _keep(self, key: str) -> None:
+    def _keep(self, key: str, beside: str) -> None:
         """Give what was made its place and its name in one step; a folder with the name is complete."""
+        link = places.commons_link(key)
+        link.unlink(missing_ok=True)
+        if beside:
+            link.parent.mkdir(mode=0o700, exist_ok=True)
+            link.symlink_to(places.path(beside))
         environment = self.folder / "environment"
         sealing.seal(environment, cache=self.folder.parent / "cache", mounted_at=f"{BENCH}/cache")
         subprocess.run(["sync", "--file-system", environment], check=False)  # its content before its name
@@ -324,12 +344,7 @@ class Workshop:
         return content.decode()
 
 
-def _unresolved(words: str, exit_code: int | None) -> str:
-    if exit_code != 1:  # uv's own distinction: 1 means that it looked and found no solution
-        return (
-            f"The package index could not be read. uv says:\n\n{words}\n\n"
-            "Rebuild in a few minutes; if it fails again, tell the operator."
-        )
+def _unsolved(words: str) -> str:
     needs_source = "no usable wheels" in words or "building from source is disabled" in words
     advice = ONLY_WHEELS if needs_source else "Mend the requirements and upload a new version."
     return f"No set of versions fits these requirements. uv says:\n\n{words}\n\n{advice}"

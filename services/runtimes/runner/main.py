@@ -10,34 +10,65 @@ from . import calling, inputs, reports, results
 
 TYPE_CHECKING = False  # as mypy reads it; typing itself costs 7 ms
 if TYPE_CHECKING:
-    from typing import Any
+    from importlib.machinery import ModuleSpec
+    from typing import Any, Callable
 
 EXIT_FAILED = 1
 
 
 def main() -> None:
     """Run the program in the current folder and end this process; never returns."""
+    prepare()
+    run_program(os.getcwd(), os.environ.pop("MERCATO_REPORT", ""), calling.load)
+
+
+def prepare() -> None:
+    """What comes before the import of the program; a warm interpreter (warm.py) does so once for all its jobs."""
     faulthandler.enable()  # a crash of a library then shows the line that called it
-    root = os.getcwd()
-    report = reports.Report(os.environ.pop("MERCATO_REPORT", ""))
+    sys.meta_path.append(_Commons(os.environ.pop("MERCATO_COMMONS", "")))
+
+
+class _Commons:
+    """The last of sys.meta_path: commons.py, from the moment that something is imported that nothing else has."""
+
+    def __init__(self, environment: str) -> None:
+        self.environment = environment
+
+    def find_spec(self, *wanted: Any) -> ModuleSpec | None:
+        from .commons import Finder  # noqa: PLC0415 (most jobs never come here)
+
+        finder = Finder(self.environment)
+        if self in sys.meta_path:
+            sys.meta_path[sys.meta_path.index(self)] = finder
+        return finder.find_spec(*wanted)
+
+
+def run_program(root: str, report_path: str, load: Callable[[str], Callable[..., Any]]) -> None:
+    """One job of the program below ``root``, from the input to the report, and the end of this process.
+
+    ``load`` gives run().
+    """
+    report = reports.Report(report_path)
     starter = os.getpid()
-    code = _execute(root, report, starter)
+    code = _execute(root, report, starter, load)
     if os.getpid() != starter:
-        _flush()
+        flush()
         os._exit(code)  # a fork of the user's came back from run(): what follows is its parent's to do
     report.write()
     _leave(code)
 
 
-def _execute(root: str, report: reports.Report, starter: int) -> int:
+def _execute(root: str, report: reports.Report, starter: int, load: Callable[[str], Callable[..., Any]]) -> int:
     try:
         given = inputs.read(os.environ["INPUT_DIRECTORY"])
-        run = calling.load(root)
+        run = load(root)
         _show_what_it_logs()
         args, kwargs = calling.bind(run, given)
         output = os.environ["OUTPUT_DIRECTORY"]
         result = _awaited(run(*args, **kwargs))
         if os.getpid() == starter:
+            if (refused := results.refusal(result)) is not None:
+                return _answer(report, *refused)
             results.write(result, output)
     except inputs.InvalidInput as error:
         return _refuse(report, "invalid_input", error)
@@ -62,12 +93,21 @@ def _show_what_it_logs() -> None:
 
 
 def _awaited(result: Any) -> Any:
-    """What run() returned, or what its coroutine does."""
-    if type(result).__name__ != "coroutine":
+    """What run() returned, or what comes of it where that has to be awaited."""
+    if type(result).__name__ != "coroutine" and not hasattr(type(result), "__await__"):
         return result
-    import asyncio  # noqa: PLC0415 (only a coroutine needs it)
+    import asyncio  # noqa: PLC0415 (only what has to be awaited needs it)
 
-    return asyncio.run(result)
+    async def wait() -> Any:
+        return await result
+
+    return asyncio.run(result if type(result).__name__ == "coroutine" else wait())
+
+
+def _answer(report: reports.Report, code: str, detail: str) -> int:
+    report.answered(code, detail)
+    _say(f"run() returned an ErrorResponse: {code}: {detail}")
+    return EXIT_FAILED
 
 
 def _refuse(report: reports.Report, reason: str, error: Exception) -> int:
@@ -94,7 +134,10 @@ def _print_traceback(error: BaseException) -> None:
     import traceback  # noqa: PLC0415 (only a failure needs it)
 
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
+    ours = (__package__, "runpy")
+    while trace is not None and (
+        trace.tb_frame.f_globals.get("__package__") == __package__ or trace.tb_frame.f_globals.get("__name__") in ours
+    ):
         trace = trace.tb_next  # our own frames help nobody
     _say("".join(traceback.format_exception(type(error), error, trace)).rstrip("\n"))
 
@@ -117,13 +160,14 @@ def _leave(code: int) -> None:
 
             _say("run() returned while threads of it still ran; they were ended.")
             atexit._run_exitfuncs()
-            _flush()
+            flush()
             os._exit(code)
-    _flush()
+    flush()
     sys.exit(code)
 
 
-def _flush() -> None:
+def flush() -> None:
+    """Write out what Python still holds of stdout and stderr."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

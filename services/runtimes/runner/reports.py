@@ -25,12 +25,16 @@ class Report:
         """Input or result do not fit: no fault of the code's own frames."""
         self.content = {"reason": reason, "detail": detail[:MESSAGE_MAX]}
 
+    def answered(self, code: str, detail: str) -> None:
+        """run() returned an ErrorResponse: a failure that it names itself."""
+        self.content = {"reason": "error_response", "type": code[:200], "message": detail[:MESSAGE_MAX], "frames": []}
+
     def failed(self, error: BaseException, root: str) -> None:
         """An exception came out of the user's code below ``root``."""
         self.content = {
             "reason": "error",
-            "type": _class_name(error),
-            "message": _message(error),
+            "type": _title(error) or _class_name(error),
+            "message": _detail(error) if _title(error) else _message(error),
             "frames": frames(error, root),
             "kinds": [kind.__name__ for kind in type(error).__mro__][:20],
             "errno": error.errno if isinstance(error, OSError) else None,
@@ -70,6 +74,17 @@ def _class_name(error: BaseException) -> str:
     kind = type(error)
     hidden = kind.__module__ in ("builtins", "__main__") or kind.__module__.startswith("mercato_runner")
     return kind.__qualname__ if hidden else kind.__module__ + "." + kind.__qualname__
+
+
+def _title(error: BaseException) -> str:
+    """The title of a HandlerError of the Kipu libraries, which a program raises to say it in its own words."""
+    if not any(base.__name__ == "HandlerError" and ".commons." in base.__module__ for base in type(error).__mro__):
+        return ""
+    return str(getattr(error, "title", ""))[:200]
+
+
+def _detail(error: BaseException) -> str:
+    return str(getattr(error, "detail", ""))[:MESSAGE_MAX]
 
 
 def _message(error: BaseException) -> str:

@@ -5,70 +5,13 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from services.runtimes.runner import calling, inputs, jsons, results
 
 RUNNER = Path(calling.__file__).parent
-
-
-@dataclass
-class Answer:
-    code: int
-    out: str
-    err: str
-    report: dict[str, Any]
-    files: dict[str, bytes]
-
-
-@pytest.fixture
-def call(tmp_path: Path):
-    """Calls the runner on a program."""
-
-    def run(
-        program: str,
-        *,
-        given: dict[str, object] | None = None,
-        files: dict[str, str] | None = None,
-        python: str = sys.executable,
-    ) -> Answer:
-        for folder in ("input", "output", "service/src"):
-            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-        for name, value in ({"data": None, "params": None} if given is None else given).items():
-            text = value.decode() if isinstance(value, bytes) else json.dumps(value)
-            (tmp_path / "input" / f"{name}.json").write_text(text)
-        for name, text in {"src/__init__.py": "", "src/program.py": program, **(files or {})}.items():
-            (tmp_path / "service" / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / "service" / name).write_text(text)
-        boot = f"import sys; sys.path.insert(0, {str(RUNNER.parent)!r}); from runner.main import main; main()"
-        done = subprocess.run(
-            [shutil.which(python), "-u", "-I", "-c", boot],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path / "service",
-            env={
-                "LANG": "C.UTF-8",
-                "INPUT_DIRECTORY": str(tmp_path / "input"),
-                "OUTPUT_DIRECTORY": str(tmp_path / "output"),
-                "MERCATO_REPORT": str(tmp_path / "report"),
-            },
-            timeout=60,
-            check=False,
-        )
-        report = tmp_path / "report"
-        return Answer(
-            code=done.returncode,
-            out=done.stdout,
-            err=done.stderr,
-            report=json.loads(report.read_text()) if report.exists() else {},
-            files={path.name: path.read_bytes() for path in (tmp_path / "output").iterdir()},
-        )
-
-    return run
 
 
 def test_result_and_log(call) -> None:
@@ -91,10 +34,10 @@ def test_result_and_log(call) -> None:
         ("data, /, *, params", {"data": 1, "params": 2}, [1, 2]),
         ("*, data, params=5", {"data": 1}, [1, 5]),
         ("data, params=5", {"data": 1}, [1, 5]),
-        ("data=7, params=5, /", {"params": 2}, [7, 5]),
+        ("data=7, params=5, /", {"params": 2}, [7, 2]),
         ("params, **data", {"params": 2, "x": 1}, [{"x": 1}, 2]),
         ("data, params, *rest", {"data": False, "params": "1"}, [False, "1"]),
-        ("data: 'Unknown', params: int", {"data": [1], "params": None}, [[1], None]),
+        ("data: 'Unknown', params: int = None", {"data": [1], "params": None}, [[1], None]),
     ],
 )
 def test_parameters_are_filled_by_name(call, signature: str, given: dict[str, object], expected: object) -> None:
@@ -126,10 +69,13 @@ def test_every_missing_parameter_is_named_before_user_code_runs(call) -> None:
     answer = call("def run(data, token, size, mode=1):\n    print('ran')", given={"data": 1, "params": 2})
     assert answer.code == 1
     assert answer.report["reason"] == "invalid_input"
-    assert "`token`, `size`" in answer.report["detail"]
-    assert "`mode`" not in answer.report["detail"]
+    assert "in 2 places" in answer.report["detail"]
+    assert "/token: it is missing" in answer.report["detail"]
+    assert "/size: it is missing" in answer.report["detail"]
+    assert "The input has `data`, `params`." in answer.report["detail"]
+    assert "mode" not in answer.report["detail"]
     assert answer.out == ""
-    assert "`token`" in answer.err
+    assert "/token" in answer.err
 
 
 def test_input_that_run_does_not_take_is_ignored_with_a_word(call) -> None:
@@ -327,15 +273,13 @@ CIRCLE.append({"back": CIRCLE})
     [
         ({"a": [1, float("nan")]}, "result.a[1] is NaN"),
         ({"a b": {"c": float("-inf")}}, "result['a b'].c is infinite"),
-        ({"x": {1, 2}}, "result.x is of type set"),
         ({"x": b"1"}, "result.x is of type bytes"),
         ([1, object()], "result[1] is of type object"),
-        ({"d": __import__("datetime").datetime(2024, 1, 1)}, "result.d is of type datetime.datetime"),
-        ({"d": __import__("decimal").Decimal(1)}, "make it a float"),
         ({"k": {(1, 2): 3}}, "result.k has a key of type tuple"),
         (CIRCLE, "contains itself"),
         ({"n": 10**5000}, "result.n is an integer of too many digits"),
-        (1j, "result is of type complex"),
+        (print, "result is of type builtin_function_or_method"),
+        (int, "result is of type type"),
     ],
 )
 def test_a_result_that_is_no_json_names_the_place(value: object, words: str) -> None:
@@ -359,7 +303,7 @@ def test_half_of_a_surrogate_pair_is_still_a_result() -> None:
 
 
 def test_invalid_result_of_a_program(call) -> None:
-    answer = call("def run():\n    return {'x': {1}}")
+    answer = call("def run():\n    return {'x': b'1'}")
     assert answer.report["reason"] == "invalid_result"
     assert answer.files == {}
     assert "result.x" in answer.err
@@ -384,7 +328,8 @@ def test_it_runs_on_python_3_8_and_imports_the_standard_library_only() -> None:
         tree = ast.parse(path.read_text(), feature_version=(3, 8))
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
-                assert all(alias.name.split(".")[0] in sys.stdlib_module_names for alias in node.names)
+                names = {alias.name.split(".")[0] for alias in node.names}
+                assert names <= {*sys.stdlib_module_names, "annotationlib"}  # of Python 3.14
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 assert str(node.module).split(".")[0] in {*sys.stdlib_module_names, "__future__"}
 
