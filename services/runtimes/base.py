@@ -40,6 +40,8 @@ class BuildSpec:
     build_id: UUID
     source: Path
     limits: Limits
+    interpreter: str = ""  # such as 3.11; empty: the first of the host
+    image: str = ""  # reference in a registry, where there is no source
     fresh: bool = False  # resolve requirements again, even where their lock is known
     stopped: Callable[[], str] = lambda: ""  # asked now and then; a reason ends the build with a PlatformError
 
@@ -58,10 +60,14 @@ class JobSpec:
 
     job_id: UUID
     attempt: int
+    version_id: UUID
+    account_id: UUID  # whose job it is: only jobs of one account and one version may share a warm interpreter
     source: Path
     environment: str
+    warm: bool = False  # start from an interpreter that has imported the program already, if the runtime can
     inputs: Mapping[str, bytes] = field(repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # secrets among them
+    version_variables: frozenset[str] = frozenset()  # which of them every job of the version has: set before imports
     limits: Limits
 
 
@@ -92,6 +98,7 @@ class Outcome:
     usage: Usage
     error: ErrorReport | None = None
     exit_code: int | None = None
+    was_started: bool = True  # False: none of the user's code ran
 
 
 class Execution(Protocol):
@@ -138,13 +145,18 @@ class Runtime(Protocol):
         """Make a version runnable. Raises UserError with the words to show, or PlatformError."""
 
     def is_prepared(self, environment: str) -> bool:
-        """Whether this host has the environment; if not, `restore` makes it from its lock."""
+        """Whether this host has the environment; if not, `restore` makes it again."""
 
-    def restore(self, environment: str, slot: "Slot", log: Log) -> None:
-        """Make ``environment`` on this host from its lock. Raises UserError or PlatformError."""
+    def restore(self, environment: str, spec: BuildSpec, slot: "Slot", log: Log) -> None:
+        """Make ``environment`` on this host as it was made before: from its lock, or from what ``spec`` says that a
+        build had. Raises UserError or PlatformError.
+        """
 
     def start(self, spec: JobSpec, slot: "Slot") -> Execution:
         """Start an execution, detached from this process. Raises PlatformError."""
 
     def attach(self, slot: "Slot") -> Execution | None:
         """The execution that ``slot`` holds, running or ended; None for an empty slot."""
+
+    def tidy(self, *, keep: set[str]) -> None:
+        """Remove what this host does not need any more; ``keep`` are the environments that versions still have."""

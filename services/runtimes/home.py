@@ -5,6 +5,7 @@ Below it lie tools, slots, environments and sources; sandbox, slots and environm
 
 import functools
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,6 +19,12 @@ SETPRIV = "/usr/bin/setpriv"
 def is_root() -> bool:
     """Whether this process may give each slot a user of its own."""
     return os.geteuid() == 0
+
+
+def free_mib() -> int:
+    """The room on the fuller of the disks that jobs write to: their own folder, and that of the instance."""
+    folders = {jobs_home(), Path(settings.MERCATO_HOME)}
+    return min(shutil.disk_usage(folder).free for folder in folders if folder.is_dir()) // 1024**2
 
 
 def probe_uid() -> int:

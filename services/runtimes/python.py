@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from services.runtimes import environments, sandbox
+from services.runtimes import environments, older_templates, sandbox, warm
 from services.runtimes.base import (
     BuildSpec,
     ErrorReport,
@@ -25,12 +25,19 @@ from services.runtimes.base import (
 )
 from services.runtimes.sandbox import Command, Ending, Process, ending
 from services.runtimes.slots import Slot
+from services.runtimes.warm import WarmProcess
 
 SERVICE = "/opt/service"  # the project, which is also the current folder: `src` is importable, its files are readable
 RUNNER = "/opt/mercato"
 REPORT = "/run/mercato/report"
 # The runner's folder is on the path only until its package is found, so that no import of the user's meets it.
-BOOT = f"import sys; sys.path.insert(0, '{RUNNER}'); from mercato_runner.main import main; del sys.path[0]; main()"
+# Last on it is what every job may import (the module mercato): whatever the user has of that name wins.
+_BOOT = (
+    f"import sys; sys.path.insert(0, '{RUNNER}'); from mercato_runner.%s; del sys.path[0]; "
+    f"sys.path.append('{RUNNER}/importable'); "
+)
+BOOT = _BOOT % "main import main" + "main()"
+BOOT_WARM = _BOOT % "warm import serve" + f"serve({BOOT!r}, %d)"
 
 REPORT_MAX_BYTES = 64 * 1024
 TEXT_MAX = 8000
@@ -55,26 +62,34 @@ class PythonRuntime:
     def is_prepared(self, environment: str) -> bool:
         return environments.exists(environment)
 
-    def restore(self, environment: str, slot: Slot, log: Log) -> None:
+    def restore(self, environment: str, spec: BuildSpec, slot: Slot, log: Log) -> None:
         environments.restore(environment, slot, log)
 
     def start(self, spec: JobSpec, slot: Slot) -> "PythonExecution":
         if not self.is_prepared(spec.environment):
             raise PlatformError(f"This host has no environment {spec.environment}; it must be restored first.")
         label = {"runtime": self.name, "job_id": str(spec.job_id), "attempt": str(spec.attempt)}
-        return PythonExecution(sandbox.start(slot=slot, command=_command(spec), label=label))
+        command = _command(spec)
+        if spec.warm and warm.is_possible():
+            process, command = _start_warm(spec, slot, command, label)
+            if process is not None:
+                return PythonExecution(process)
+        return PythonExecution(sandbox.start(slot=slot, command=command, label=label))
 
     def attach(self, slot: Slot) -> "PythonExecution | None":
-        process = sandbox.attach(slot)
+        process = sandbox.attach(slot) or warm.attach(slot)
         if process is None or process.label.get("runtime") != self.name:
             return None
         return PythonExecution(process)
+
+    def tidy(self, *, keep: set[str]) -> None:
+        pass  # environments are shared by versions and small beside images; the operator removes them
 
 
 class PythonExecution:
     """One call of run(), seen from the host."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process | WarmProcess) -> None:
         self.process = process
         self.job_id = UUID(process.label["job_id"])
         self.attempt = int(process.label["attempt"])
@@ -88,10 +103,10 @@ class PythonExecution:
     def outcome(self) -> Outcome:
         """The host's own evidence first; where that is only "it failed", the report says more."""
         judged = sandbox.judge(self.process)
-        report = _read_report(self.process.folder / "report")
+        report = _read_report(self.process.report)
         reason, detail = judged.reason, judged.detail
         if reason == "error" and report is not None:
-            reason, detail = _refine(report, judged, self.process.limits, tier=self.process.record.tier)
+            reason, detail = _refine(report, judged, self.process.limits, tier=self.process.tier)
         usage = judged.usage
         if usage.memory_peak_bytes is None and report is not None:
             usage = replace(usage, memory_peak_bytes=report.memory_peak_bytes)
@@ -101,6 +116,7 @@ class PythonExecution:
             usage=usage,
             error=report.error if reason and report is not None else None,
             exit_code=judged.exit_code,
+            was_started=judged.was_started,
         )
 
 
@@ -108,21 +124,46 @@ def _command(spec: JobSpec) -> Command:
     tools = sandbox.host().tools
     if tools is None:
         raise PlatformError(sandbox.host().problem)
+    read_only = {
+        environments.MOUNTED_AT: environments.path(spec.environment),
+        SERVICE: spec.source,
+        RUNNER: tools.runner,
+    }
+    variables = _variables(spec.limits) | older_templates.variables(spec.inputs) | dict(spec.variables)
+    if (commons := environments.commons_of(spec.environment)) is not None:
+        read_only[environments.COMMONS_AT] = commons
+        variables["MERCATO_COMMONS"] = environments.COMMONS_AT
     return Command(
         argv=[f"{environments.MOUNTED_AT}/bin/python", "-u", "-I", "-c", BOOT],
         limits=spec.limits,
-        read_only={
-            environments.MOUNTED_AT: environments.path(spec.environment),
-            SERVICE: spec.source,
-            RUNNER: tools.runner,
-        },
+        read_only=read_only,
+        links=older_templates.LINKS,
         interpreters=_interpreters_of(environments.path(spec.environment)),
-        variables=_variables(spec.limits) | dict(spec.variables),
+        variables=variables,
         cwd=SERVICE,
         inputs=spec.inputs,
         output=True,
         report=REPORT,
     )
+
+
+def _start_warm(
+    spec: JobSpec, slot: Slot, command: Command, label: Mapping[str, str]
+) -> tuple[WarmProcess | None, Command]:
+    """The job in a warm interpreter; or None, and the command to start it cold."""
+    own = {name: value for name, value in spec.variables.items() if name not in spec.version_variables}
+    own = older_templates.variables(spec.inputs) | own
+    server = replace(
+        command,
+        argv=[*command.argv[:-1], BOOT_WARM % warm.alone_seconds()],
+        variables={name: value for name, value in command.variables.items() if name not in own},
+        is_server=True,
+    )
+    owner = warm.key_of(spec.version_id, spec.account_id)
+    if why := warm.unfit(server, owner):
+        note = f"Mercato cannot start this program warm ({why} at its import). It starts cold.\n"
+        return None, replace(command, argv=[*command.argv[:-1], f"import os; os.write(2, {note.encode()!r}); {BOOT}"])
+    return warm.start(slot, command=server, owner=owner, variables=own, label=label), command
 
 
 def _interpreters_of(environment: Path) -> list[sandbox.Interpreter]:
@@ -217,6 +258,8 @@ def _refine(report: Report, judged: Ending, limits: Limits, *, tier: str) -> tup
     error = report.error
     if error is None:
         return judged.reason, judged.detail
+    if report.reason == "error_response":
+        return "error", f"The service answered with an error: {_named(error)}"
     if "MemoryError" in report.kinds:
         return "out_of_memory", ending.out_of_memory(limits)
     if report.errno in NO_ROOM:
@@ -228,7 +271,10 @@ def _refine(report: Report, judged: Ending, limits: Limits, *, tier: str) -> tup
 
 
 def _raised(error: ErrorReport) -> str:
-    first_line = error.message.partition("\n")[0][:500]
-    what = f"{error.type}: {first_line}" if first_line else error.type
     where = f" at {error.frames[-1]}" if error.frames else ""
-    return f"The code raised {what}{where}. The log has the whole traceback."
+    return f"The code raised {_named(error)}{where}. The log has the whole traceback."
+
+
+def _named(error: ErrorReport) -> str:
+    first_line = error.message.partition("\n")[0][:500]
+    return f"{error.type}: {first_line}" if first_line else error.type

@@ -8,9 +8,9 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -20,6 +20,10 @@ from services.runtimes.home import is_root, jobs_home
 
 KINDS = ("job", "build")
 RUN_PREFIX = "run-"  # the folder of the execution that a slot holds; sandbox makes and removes it
+WARM_PREFIX = "warm-"  # that of a warm interpreter, which is no execution: without one the slot is free
+OVER_PREFIX = "over-"  # an execution that is being cleared up
+CLAIM = "claim"  # a file: which job was claimed last for this slot
+WARM = "warm"  # a file: for whom the interpreter waits, and since when
 USERS = Path("/run/mercato-uids")  # which slot of which instance on this host has which uid; gone with the boot
 UIDS_MAX = 1000
 
@@ -33,6 +37,7 @@ class Slot:
     folder: Path
     uid: int
     _lock: int | None = field(default=None, repr=False)
+    _may_start_until: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -45,8 +50,41 @@ class Slot:
 
     def runs(self) -> list[Path]:
         """The folders of what was started here and not discarded; at most one but after a crash."""
+        return self._folders(RUN_PREFIX)
+
+    def servers(self) -> list[Path]:
+        """The folders of warm interpreters, idle or not; at most one but after a crash."""
+        return self._folders(WARM_PREFIX)
+
+    def folders(self) -> list[Path]:
+        """All that was made here for executions."""
+        return self._folders(RUN_PREFIX, WARM_PREFIX, OVER_PREFIX)
+
+    def warm_key(self) -> str:
+        """For whom an interpreter waits here; empty where none does."""
         with contextlib.suppress(FileNotFoundError):
-            return sorted(path for path in self.folder.iterdir() if path.name.startswith(RUN_PREFIX))
+            return (self.folder / WARM).read_text()
+        return ""
+
+    def idle_since(self) -> float:
+        """When an interpreter began to wait here, in seconds of the epoch; 0 where none does."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.folder / WARM).stat().st_mtime
+        return 0.0
+
+    def keep_warm(self, key: str) -> None:
+        """Note that an interpreter waits for jobs of ``key``. The slot is free all the same."""
+        fresh = self.folder / f"{WARM}.new"
+        fresh.write_text(key)
+        fresh.replace(self.folder / WARM)
+
+    def cool(self) -> None:
+        """Take the note away: the interpreter is to work, or to end."""
+        (self.folder / WARM).unlink(missing_ok=True)
+
+    def _folders(self, *prefixes: str) -> list[Path]:
+        with contextlib.suppress(FileNotFoundError):
+            return sorted(path for path in self.folder.iterdir() if path.name.startswith(prefixes) and path.is_dir())
         return []
 
     def give(self, path: Path) -> None:
@@ -54,11 +92,33 @@ class Slot:
         if is_root():
             os.chown(path, self.uid, self.uid, follow_symlinks=False)
 
+    def claim(self, name: str) -> None:
+        """Note what the holder is about to start. Where it dies of it, `abandoned` finds the slot."""
+        fresh = self.folder / f"{CLAIM}.new"
+        fresh.write_text(name)
+        fresh.replace(self.folder / CLAIM)
+
+    def claimed(self) -> str:
+        """What was noted last, whatever became of it."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.folder / CLAIM).read_text()
+        return ""
+
     def lease(self, expires_at: datetime) -> None:
         """Note until when the holder may supervise; `expired` gives the slot to the host's watch afterwards."""
         fresh = self.folder / f"lease.{os.getpid()}.{threading.get_ident()}"
         fresh.write_text(f"{expires_at.timestamp():.6f}\n")
         fresh.replace(self.folder / "lease")
+        self._may_start_until = expires_at
+
+    def is_overdue(self) -> bool:
+        """Whether the lease that we noted has passed meanwhile: another attempt may have begun."""
+        return self._may_start_until is not None and self._may_start_until <= datetime.now(UTC)
+
+    def check_lease(self) -> None:
+        """For the last moment before a start. Raises OSError where we stood still until the lease had passed."""
+        if self.is_overdue():
+            raise TimeoutError("The lease ended before the start; the job is not ours any more.")
 
     def lease_expires_at(self) -> datetime | None:
         """The end of the lease; None without one."""
@@ -73,7 +133,7 @@ class Slot:
             if not self.runs():  # what still runs keeps the lease that a planned stop gave it
                 with contextlib.suppress(FileNotFoundError):
                     (self.folder / "lease").unlink()
-            lock, self._lock = self._lock, None
+            lock, self._lock, self._may_start_until = self._lock, None, None
             os.close(lock)
 
 
@@ -81,22 +141,53 @@ def acquire(kind: str) -> Slot | None:
     """Take a slot of ``kind`` that nobody holds; None where all are held.
 
     What a dead supervisor left behind comes first (its `runs()` are not empty), also where there are fewer slots now
-    than when it was left.
+    than when it was left. Then come empty ones, then those whose warm interpreter waits longest.
     """
     regular = [jobs_home() / "slots" / f"{kind}-{number}" for number in range(_count(kind))]
     left = [folder for folder in _folders(kind) if folder not in regular]
     slots = [_slot(folder) for folder in regular + left]
-    for slot in sorted(slots, key=lambda slot: not slot.runs()):
+    for slot in sorted(slots, key=lambda slot: (not slot.runs(), slot.idle_since())):
         if (slot.runs() or slot.folder in regular) and _try_lock(slot):
             if slot.runs() or slot.folder in regular:  # again: somebody else may have cleared it meanwhile
-                try:
-                    slot.uid = _user_of(slot)
-                except BaseException:
-                    slot.release()
-                    raise
-                return slot
+                return _with_user(slot)
             slot.release()
     return None
+
+
+def exchange(held: Slot, key: str) -> Slot:
+    """The slot where a warm interpreter waits for jobs of ``key``, if one is free: ``held`` is released for it.
+
+    Else ``held`` itself: who has claimed a job keeps a place for it in any case.
+    """
+    if held.warm_key() == key:
+        return held
+    for number in range(_count(held.kind)):
+        slot = _slot(jobs_home() / "slots" / f"{held.kind}-{number}")
+        if slot.name == held.name or slot.warm_key() != key or not _try_lock(slot):
+            continue
+        if slot.warm_key() == key and not slot.runs():
+            found = _with_user(slot)
+            held.release()
+            return found
+        slot.release()
+    return held
+
+
+def is_regular(slot: Slot) -> bool:
+    """Whether there shall still be this one."""
+    return slot.number < _count(slot.kind)
+
+
+def waiting(kind: str, *, before: float) -> Iterator[Slot]:
+    """Slots of ``kind`` whose warm interpreter began to wait ``before``, each held while it is yielded."""
+    for folder in _folders(kind):
+        slot = _slot(folder)
+        if (slot.servers() or slot.warm_key()) and slot.idle_since() <= before and _try_lock(slot):
+            try:
+                if not slot.runs() and slot.idle_since() <= before:
+                    yield slot
+            finally:
+                slot.release()
 
 
 def occupied(kind: str) -> Iterator[Slot]:
@@ -115,12 +206,26 @@ def left_behind(kind: str) -> Iterator[Slot]:
             yield slot
 
 
-def expired(kind: str) -> Iterator[Slot]:
-    """Slots of ``kind`` whose lease has passed, whoever holds them. Their holder must be kept from going on: kill."""
+def abandoned(kind: str, claims: Container[str]) -> Iterator[Slot]:
+    """Slots of ``kind`` that nobody holds and for which one of ``claims`` was noted; each held while it is yielded."""
+    for folder in _folders(kind):
+        slot = _slot(folder)
+        if slot.claimed() in claims and _try_lock(slot):
+            try:
+                yield slot
+            finally:
+                slot.release()
+
+
+def expired(kind: str, *, within: float = 0.0) -> Iterator[Slot]:
+    """Slots of ``kind`` whose lease passes ``within`` so many seconds, or has passed, whoever holds them.
+
+    Their holder must be kept from going on: kill.
+    """
     for folder in _folders(kind):
         slot = _slot(folder)
         expires_at = slot.lease_expires_at()
-        if expires_at is not None and expires_at <= datetime.now(UTC):
+        if expires_at is not None and expires_at <= datetime.now(UTC) + timedelta(seconds=within):
             yield slot
 
 
@@ -162,6 +267,16 @@ def _recorded_user(folder: Path) -> int:
         return int((folder / "uid").read_text())
     except (FileNotFoundError, ValueError):
         return -1
+
+
+def _with_user(slot: Slot) -> Slot:
+    """``slot``, which we hold, with its user; released again where none is free."""
+    try:
+        slot.uid = _user_of(slot)
+    except BaseException:
+        slot.release()
+        raise
+    return slot
 
 
 def _user_of(slot: Slot) -> int:

@@ -11,14 +11,14 @@ from services.runtimes.sandbox.command import DATAPOOL, INPUT, OUTPUT, TMP, Comm
 from services.runtimes.sandbox.ending import Ending, judge
 from services.runtimes.sandbox.launch import clear, start
 from services.runtimes.sandbox.probing import Host, host
-from services.runtimes.sandbox.process import Process, attach
+from services.runtimes.sandbox.process import Facts, Process, attach, attach_server
 from services.runtimes.sandbox.tools import Interpreter
 from services.runtimes.slots import Slot
 
 __all__ = [
     "DATAPOOL", "INPUT", "OUTPUT", "TMP",
-    "Command", "Ending", "Host", "Interpreter", "Process",
-    "attach", "clear", "host", "judge", "run", "start",
+    "Command", "Ending", "Facts", "Host", "Interpreter", "Process",
+    "attach", "attach_server", "clear", "host", "judge", "run", "start",
 ]  # fmt: skip
 
 READ_BYTES = 65536

@@ -4,8 +4,10 @@ A group is named by its folders, {controller: path}; in v2 one folder has all co
 """
 
 import contextlib
+import errno
 import os
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ V1_CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
 V2_CONTROLLERS = ("memory", "pids", "cpu")
 OURS = "mercato-main"  # where our own processes go when a delegated group must be free of processes itself
 PERIOD_MICROSECONDS = 100_000
+REMOVE_TRIES = 100
+REMOVE_PAUSE_SECONDS = 0.01
 OWN_PROCESSES = 4  # sh, timeout, bubblewrap and the init of the sandbox: not the job's own
 
 Group = Mapping[str, Path]
@@ -83,10 +87,22 @@ def kill(group: Group) -> None:
 
 
 def remove(group: Group) -> None:
-    """Remove an empty ``group``. What is already gone is no error."""
-    for folder in set(group.values()):
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+    """Remove an empty ``group``. What is already gone is no error; what has just ended is out of it a moment later."""
+    left = set(group.values())
+    for _ in range(REMOVE_TRIES):
+        left = {folder for folder in left if _is_busy(folder)}
+        if not left:
+            return
+        time.sleep(REMOVE_PAUSE_SECONDS)
+
+
+def _is_busy(folder: Path) -> bool:
+    """Whether ``folder`` could not be removed yet."""
+    try:
+        folder.rmdir()
+    except OSError as error:
+        return error.errno == errno.EBUSY
+    return False
 
 
 def cpu_seconds(group: Group) -> float | None:
@@ -106,6 +122,35 @@ def memory_peak_bytes(group: Group) -> int | None:
         if (peak := _number(group["memory"] / name)) is not None:
             return peak
     return None
+
+
+def reset_peak(group: Group) -> bool:
+    """Measure the peak from now on. False where the kernel cannot (v2)."""
+    try:
+        _write(group["memory"] / "memory.max_usage_in_bytes", 0)
+    except (OSError, KeyError):
+        return False
+    return True
+
+
+def held_bytes(group: Group) -> int | None:
+    """The memory that ``group`` holds and the kernel cannot take back: of processes, and of files in memory."""
+    fields = _fields(group.get("memory"), "memory.stat")
+    for names in (("anon", "shmem"), ("total_rss", "total_shmem")):  # v2, v1
+        if names[0] in fields:
+            return sum(fields.get(name, 0) for name in names)
+    return None
+
+
+def allow_memory(group: Group, size: int) -> None:
+    """Change the memory limit of ``group`` to ``size``, as far as what it holds already allows."""
+    with contextlib.suppress(OSError, KeyError):
+        if (group["memory"] / "memory.max").exists():
+            _write(group["memory"] / "memory.max", size)
+            return
+        _write(group["memory"] / "memory.memsw.limit_in_bytes", size, optional=True)  # never below the next one
+        _write(group["memory"] / "memory.limit_in_bytes", size)
+        _write(group["memory"] / "memory.memsw.limit_in_bytes", size, optional=True)
 
 
 def oom_kills(group: Group) -> int:

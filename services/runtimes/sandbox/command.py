@@ -20,6 +20,7 @@ DATAPOOL = "/var/runtime/datapool"
 # host can do.
 INIT = ("/bin/sh", "-c", '"$@"; code=$?; [ "$code" = 137 ] && code=247; exit "$code"', "init")
 COMMAND_KILLED, INIT_KILLED = 247, 137
+CHANNEL = "MERCATO_CHANNEL"  # the variable that names the two descriptors of a server
 TMP = "/tmp"  # noqa: S108 (a tmpfs of the sandbox's own)
 SHM = "/dev/shm"  # noqa: S108 (likewise)
 VARIABLES = {
@@ -51,12 +52,14 @@ class Command:
     limits: Limits
     read_only: Mapping[str, Path] = field(default_factory=dict)
     writable: Mapping[str, Path] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)  # path inside → path inside that it leads to
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # secrets among them
     cwd: str = TMP
     inputs: Mapping[str, bytes] | None = field(default=None, repr=False)  # files of /var/runtime/input
     output: bool = False  # an output folder with a quota, at /var/runtime/output
     interpreters: Sequence[Interpreter] | None = None  # whose files it sees; None: of all that the host has
     report: str = ""  # where inside the command may leave one small file for the host
+    is_server: bool = False  # it is the init itself, and has two descriptors: requests to read, a journal to write
 
 
 def variables(command: Command) -> dict[str, str]:
@@ -94,6 +97,8 @@ def bwrap_options(
         options += ["--ro-bind", str(path), str(path)]
     for inside, outside, is_writable in binds(command, run):
         options += ["--bind" if is_writable else "--ro-bind", str(outside), inside]
+    for place, target in command.links.items():
+        options += ["--symlink", target, place]
     options += ["--remount-ro", "/", "--chdir", command.cwd, "--clearenv"]
     for name, value in variables(command).items():
         options += ["--setenv", name, value]

@@ -2,9 +2,10 @@
 
 import signal
 from dataclasses import dataclass
+from typing import Protocol
 
 from services.runtimes.base import Limits, Usage
-from services.runtimes.sandbox.process import Facts, Process
+from services.runtimes.sandbox.process import Facts
 
 SIGNALS = {
     signal.SIGSEGV: "a segmentation fault: it touched memory that is not its own",
@@ -32,16 +33,32 @@ class Ending:
     detail: str
     exit_code: int | None
     usage: Usage
+    was_started: bool
 
 
-def judge(process: Process) -> Ending:
+class Ended(Protocol):
+    """What can be judged."""
+
+    limits: Limits
+
+    def facts(self) -> Facts: ...
+
+
+def judge(process: Ended) -> Ending:
     """The ending of an ended ``process``, as far as the host itself can tell."""
     facts = process.facts()
-    reason, detail = _judge(facts, process.limits)
-    return Ending(reason=reason, detail=detail, exit_code=facts.exit_code, usage=facts.usage)
+    reason, detail = reason_of(facts, process.limits)
+    return Ending(
+        reason=reason,
+        detail=detail,
+        exit_code=facts.exit_code,
+        usage=facts.usage,
+        was_started=facts.was_started,
+    )
 
 
-def _judge(facts: Facts, limits: Limits) -> tuple[str, str]:
+def reason_of(facts: Facts, limits: Limits) -> tuple[str, str]:
+    """The reason that ``facts`` of an ended command lead to, and the words for it."""
     if facts.killed:
         too_large = facts.killed == "output_too_large"
         words = output_too_large(limits) if too_large else KILLED.get(facts.killed, f"It was ended: {facts.killed}.")

@@ -5,6 +5,7 @@ the exit status. If we die before the record is complete, it goes away without h
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import resource
@@ -12,17 +13,19 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from services.runtimes import home
 from services.runtimes.base import Limits, PlatformError
 from services.runtimes.sandbox import cgroups, mounts
-from services.runtimes.sandbox.command import INIT, Command, bwrap_options, without_bwrap
+from services.runtimes.sandbox.command import CHANNEL, INIT, Command, bwrap_options, without_bwrap
 from services.runtimes.sandbox.probing import Host, host
 from services.runtimes.sandbox.process import (
+    CONTROL,
     ERR,
     EXIT,
+    JOURNAL,
     MARK,
     OUT,
     RECORD,
@@ -31,17 +34,19 @@ from services.runtimes.sandbox.process import (
     Process,
     Record,
     attach,
+    attach_server,
     boot_id,
     remove_run,
     started_ticks,
 )
-from services.runtimes.slots import RUN_PREFIX, Slot
+from services.runtimes.slots import RUN_PREFIX, WARM_PREFIX, Slot
 
 # What stdout or stderr may spool. A log keeps 64 MiB, but a worker that is away must find every byte of an hour's
 # output, and a job that writes a GiB of log has gone wild: it is stopped (RLIMIT_FSIZE) before it fills the disk.
 SPOOL_MAX_BYTES = 1 << 30
 ADDRESS_SPACE_MIN_BYTES = 2 << 30  # numpy reserves that much
 OPEN_FILES_MAX = 16_384
+REQUEST_MAX_BYTES = 1 << 20  # to a server: what fits into a pipe at once
 FILES_BESIDE = 64  # folders, temporary names: inodes of an output folder beside the files that count
 OOM_SCORE = 500  # should the host itself run out of memory, a job goes before the platform
 KILL_AFTER_SECONDS = 2
@@ -59,13 +64,14 @@ LOCALE = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 def start(*, slot: Slot, command: Command, label: Mapping[str, str] | None = None) -> Process:
     """Start ``command`` in ``slot``, which the caller holds. What a dead supervisor left there is killed first.
 
-    ``label`` comes back in the record of the Process, also to a successor. Raises PlatformError.
+    ``label`` comes back in the record of the Process, also to a successor. A server stays in the slot beside the runs
+    of its jobs (services.runtimes.warm). Raises PlatformError.
     """
     found = host()
     if found.problem:
         raise PlatformError(found.problem)
     clear(slot)
-    run = slot.folder / f"{RUN_PREFIX}{secrets.token_hex(4)}"
+    run = slot.folder / f"{WARM_PREFIX if command.is_server else RUN_PREFIX}{secrets.token_hex(4)}"
     group: dict[str, Path] = {}
     try:
         _make_folders(found, slot, command, run)
@@ -81,10 +87,11 @@ def start(*, slot: Slot, command: Command, label: Mapping[str, str] | None = Non
 
 
 def clear(slot: Slot) -> None:
-    """Kill and remove whatever ``slot`` holds; for its holder."""
-    while (process := attach(slot)) is not None:
+    """Kill and remove whatever ``slot`` holds, a warm interpreter too; for its holder."""
+    slot.cool()
+    while (process := attach(slot) or attach_server(slot)) is not None:
         process.discard()
-    for run in slot.runs():  # cut off in the middle of a start or of a clean-up
+    for run in slot.folders():  # cut off in the middle of a start or of a clean-up
         parents = host().groups
         name = _group_name(slot, run)
         remove_run(run, {key: parent / name for key, parent in parents.folders.items()} if parents else {})
@@ -101,12 +108,7 @@ def _make_folders(found: Host, slot: Slot, command: Command, run: Path) -> None:
         folder = run / "input"
         folder.mkdir(mode=0o750)
         _let_pass(folder, slot)
-        for name, content in command.inputs.items():
-            if "/" in name or name in {"", ".", ".."}:
-                raise PlatformError(f"{name!r} is no name for an input file.")
-            with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "wb") as file:  # noqa: PTH123
-                file.write(content)
-            _let_pass(folder / name, slot)
+        write_inputs(slot, folder, command.inputs)
     if command.output:
         folder = run / "output"
         folder.mkdir(mode=0o700)
@@ -122,6 +124,16 @@ def _make_folders(found: Host, slot: Slot, command: Command, run: Path) -> None:
     if command.report:
         (run / REPORT).touch(mode=0o600)
         slot.give(run / REPORT)
+
+
+def write_inputs(slot: Slot, folder: Path, inputs: Mapping[str, bytes]) -> None:
+    """Write the files of an input folder, for the slot's user to read."""
+    for name, content in inputs.items():
+        if "/" in name or name in {"", ".", ".."}:
+            raise PlatformError(f"{name!r} is no name for an input file.")
+        with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "wb") as file:  # noqa: PTH123
+            file.write(content)
+        _let_pass(folder / name, slot)
 
 
 def _let_pass(path: Path, slot: Slot) -> None:
@@ -141,6 +153,10 @@ def _launch(
         out, err, status = (_open(stack, run / name) for name in (OUT, ERR, STATUS))
         for name in (OUT, ERR):  # so that the command can open /dev/stdout; others do not reach the folder
             slot.give(run / name)
+        channel = _open_channel(stack, run) if command.is_server else []
+        if channel:
+            names = f"{channel[0]},{channel[1]}"
+            command = replace(command, variables={**command.variables, CHANNEL: names})
         if found.is_unsafe:
             inner, passed = _unsafe_command(stack, slot, command, run, status)
         else:
@@ -153,7 +169,7 @@ def _launch(
         ]  # fmt: skip
         started_at = os.fstat(status).st_mtime  # by the clock of files, which ticks; the end is read from one too
         child = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=out, stderr=err, pass_fds=passed, env=LOCALE, cwd="/",
+            argv, stdin=subprocess.PIPE, stdout=out, stderr=err, pass_fds=[*passed, *channel], env=LOCALE, cwd="/",
             start_new_session=True,
         )  # fmt: skip
         child.returncode = 0  # its end is watched by pidfd and reaped there, also by a successor: not Popen's business
@@ -174,7 +190,8 @@ def _launch(
             limits=asdict(limits),
         )
         _write_record(run, record)
-        _set_limits(child.pid, found, limits)
+        _set_limits(child.pid, found, limits, is_server=command.is_server)
+        slot.check_lease()
         go.write(b"go\n")
     return Process(slot=slot, folder=run, record=record, pidfd=os.pidfd_open(child.pid), is_child=True)
 
@@ -183,6 +200,19 @@ def _open(stack: contextlib.ExitStack, path: Path) -> int:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     stack.callback(os.close, descriptor)
     return descriptor
+
+
+def _open_channel(stack: contextlib.ExitStack, run: Path) -> list[int]:
+    """A pipe with a name, so that a successor can ask as well, and the journal; both closed to the slot's user.
+
+    Open for reading and writing, the pipe outlives its writers.
+    """
+    os.mkfifo(run / CONTROL, 0o600)
+    control = os.open(run / CONTROL, os.O_RDWR | os.O_CLOEXEC)
+    stack.callback(os.close, control)
+    with contextlib.suppress(OSError):  # a smaller one takes a request of many variables only in part: see `ask`
+        fcntl.fcntl(control, fcntl.F_SETPIPE_SZ, REQUEST_MAX_BYTES)
+    return [control, _open(stack, run / JOURNAL)]
 
 
 def _sandboxed_command(
@@ -198,7 +228,7 @@ def _sandboxed_command(
     )
     memory = _in_memory(stack, "bwrap-options", b"".join(option.encode() + b"\0" for option in options))
     return (
-        [str(found.tools.bwrap), "--args", str(memory), "--", *INIT, *command.argv],
+        [str(found.tools.bwrap), "--args", str(memory), "--", *(() if command.is_server else INIT), *command.argv],
         [status, seccomp, memory],
     )
 
@@ -242,13 +272,15 @@ def _file_max_bytes(limits: Limits) -> int:
     return max(limits.output_bytes, SPOOL_MAX_BYTES)
 
 
-def _set_limits(pid: int, found: Host, limits: Limits) -> None:
+def _set_limits(pid: int, found: Host, limits: Limits, *, is_server: bool) -> None:
     wanted = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: _file_max_bytes(limits),
         resource.RLIMIT_NOFILE: OPEN_FILES_MAX,
         resource.RLIMIT_NPROC: limits.processes + cgroups.OWN_PROCESSES + _processes_of_others(),
     }
+    if is_server:
+        wanted[resource.RLIMIT_MSGQUEUE] = 0  # queues of POSIX outlive a job, and nobody in a sandbox sees them
     if found.groups is not None:
         # The group counts exactly. The kernel also counts what a predecessor in the slot has not quite ended for the
         # user, so that this second lock must not be the tighter one.

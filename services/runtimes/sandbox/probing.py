@@ -15,12 +15,13 @@ from django.conf import settings
 from services.runtimes import home
 from services.runtimes.base import Limits, PlatformError
 from services.runtimes.sandbox import cgroups, command, mounts
-from services.runtimes.sandbox.tools import Interpreter, Tools, compile_runner, interpreters, tools
+from services.runtimes.sandbox.tools import Interpreter, Tools, chosen_paths, compile_runner, interpreters, tools
 
 PROBE_LIMITS = Limits(
     cpu_millis=1000, memory_bytes=1 << 28, wall_seconds=10, processes=8, output_bytes=1 << 20, output_files=8
 )
 
+SYSCTLS = Path("/proc/sys")
 CURES: tuple[tuple[Callable[[str], bool], str, str], ...] = (
     # (what stands in bubblewrap's message or holds on the host, cause, cure)
     (
@@ -105,9 +106,11 @@ def _probe(python: str, allow_unsafe: bool, *_: object) -> Host:
     except (PlatformError, OSError) as error:
         return Host(problem=str(error), tier=tier)
     pythons = interpreters(python)
-    if not pythons or (python and pythons[0].path != Path(python).expanduser().resolve()):
-        return Host(problem=_no_python(python), tier=tier, home=jobs_home, tools=found)
-    compile_runner(found, pythons[0])
+    first = next(iter(chosen_paths(python)), None)
+    if not pythons or (first and pythons[0].path != first.resolve()):
+        return Host(problem=_no_python(str(first or "")), tier=tier, home=jobs_home, tools=found)
+    for interpreter in pythons:
+        compile_runner(found, interpreter)
     problem = _try_sandbox(found, pythons)
     if problem and allow_unsafe:
         tier, problem = "unsafe", ""
@@ -184,6 +187,6 @@ def _try_sandbox(found: Tools, pythons: tuple[Interpreter, ...]) -> str:
 
 def _sysctl(name: str) -> str:
     try:
-        return (Path("/proc/sys") / name).read_text().strip()
+        return (SYSCTLS / name).read_text().strip()
     except OSError:
         return ""

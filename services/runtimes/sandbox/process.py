@@ -27,9 +27,11 @@ from services.runtimes.slots import Slot
 
 RECORD, EXIT, STATUS, KILLED, REPORT = "record.json", "exit", "status", "killed", "report"
 OUT, ERR = "out", "err"
+CONTROL, JOURNAL = "control", "journal"  # of a server only
 MARK = "MERCATO_RUN"  # a variable, in the tier `unsafe` only
 SPOOLS = {"out": OUT, "err": ERR}
 WATCH_SECONDS = 0.2  # how often folders on disk are measured; a mount with a size needs no watch
+OVERTIME_SECONDS = 5  # what `timeout` has for ending it, if it is still there
 KILL_TRIES = 200
 KILL_PAUSE_SECONDS = 0.01
 TIMEOUT_STATUS = 124  # of timeout(1)
@@ -100,6 +102,19 @@ class Process:
     def output(self) -> Path:
         return self.folder / "output"
 
+    @property
+    def report(self) -> Path:
+        return self.folder / REPORT
+
+    @property
+    def tier(self) -> str:
+        return self.record.tier
+
+    def init(self) -> int | None:
+        """The init of the sandbox, by its pid on this host; None before it starts and after its end."""
+        _, pid = self._status()
+        return pid or None
+
     def read(self, channel: str, offset: int, limit: int = 65536) -> bytes:
         """Bytes of ``out`` or ``err`` from ``offset``; empty where there is nothing new."""
         if channel not in self._spools:
@@ -135,8 +150,8 @@ class Process:
         if self._wrapper_is_alive():
             return False
         remaining = self._remaining()
-        if remaining and self.record.tier == "unsafe":
-            self._kill_once()  # no sandbox: what the command left behind is not gone with it
+        if remaining and self._is_left_behind():
+            self._kill_once()
             remaining = self._remaining()
         self._over = not remaining
         return self._over
@@ -149,10 +164,7 @@ class Process:
         if self.ended():
             return
         try:
-            with contextlib.suppress(FileExistsError):
-                descriptor = os.open(self.folder / KILLED, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "w") as file:
-                    file.write(reason)
+            note_kill(self.folder, reason)
         except FileNotFoundError:
             return  # somebody discarded it meanwhile
         for _ in range(KILL_TRIES):
@@ -227,6 +239,16 @@ class Process:
             own_user = self.record.uid != os.getuid()
             found |= _processes_of(self.record.uid) if own_user else _marked(self.folder.name)
         return {pid for pid in found - {self.record.pid} if _is_alive(pid)}
+
+    def _is_left_behind(self) -> bool:
+        """Whether nothing ends any more what runs without its wrapper.
+
+        Without a sandbox, what a command started is not gone with it. With one, somebody killed a part of it: the half
+        of bubblewrap that was to tell the other one to begin, or `timeout`.
+        """
+        has_ended = self._exit()[0] is not None
+        over_at = self.record.started_at + self.limits.wall_seconds + OVERTIME_SECONDS
+        return self.record.tier == "unsafe" or has_ended or time.time() > over_at
 
     def _in_session(self) -> set[int]:
         """`timeout` and bubblewrap's outer half. The init of the sandbox has a session of its own."""
@@ -340,7 +362,16 @@ class Process:
 
 def attach(slot: Slot) -> Process | None:
     """What ``slot`` holds, running or ended; None for an empty slot."""
-    for folder in reversed(slot.runs()):
+    return _attach(slot, slot.runs())
+
+
+def attach_server(slot: Slot) -> Process | None:
+    """The server of ``slot``, idle, busy or ended; None where there is none."""
+    return _attach(slot, slot.servers())
+
+
+def _attach(slot: Slot, folders: list[Path]) -> Process | None:
+    for folder in reversed(folders):
         try:
             record = Record(**json.loads((folder / RECORD).read_text()))
         except (FileNotFoundError, ValueError, TypeError):
@@ -349,17 +380,25 @@ def attach(slot: Slot) -> Process | None:
     return None
 
 
+def note_kill(folder: Path, reason: str) -> None:
+    """Write down why what runs in ``folder`` is killed; the first reason counts. FileNotFoundError: it is gone."""
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(folder / KILLED, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(reason)
+
+
 def remove_run(folder: Path, group: cgroups.Group) -> None:
     """Remove the folder of an ended run, its mount and its ``group``."""
     with contextlib.suppress(FileNotFoundError):
         (folder / RECORD).unlink()
     if (folder / "output").exists():
         mounts.unmount(folder / "output")
+    cgroups.remove(group)  # before the folder, which tells its name to whoever has to go on with this
     try:
         shutil.rmtree(folder, ignore_errors=True)
     except RecursionError:  # folders in folders without end; only where output is no mount
         subprocess.run(["rm", "-rf", "--", str(folder)], check=False)
-    cgroups.remove(group)
 
 
 def measure(folder: Path) -> tuple[int, int]:

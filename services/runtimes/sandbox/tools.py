@@ -1,5 +1,6 @@
 """What a sandbox needs on this host, where a job's user can run it: bubblewrap, uv, the runner, an interpreter."""
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -18,9 +19,11 @@ from services.runtimes.base import PlatformError
 from services.runtimes.sandbox import seccomp
 
 RUNNER = Path(__file__).resolve().parent.parent / "runner"
+IMPORTABLE = RUNNER.parent / "importable"  # what the code of a job may import of ours
 PACKAGE = "mercato_runner"  # its name inside, which must meet no module of the user's
 BWRAP_OPTIONS = ("--args", "--as-pid-1", "--die-with-parent", "--disable-userns", "--json-status-fd", "--size")
 OLDEST_PYTHON = (3, 8)
+PREFIXES_MAX = 32  # interpreters outside of /usr that are tried
 PROBE = (
     "import encodings, json, sys; print(json.dumps({"
     "'version': sys.version.split()[0], 'prefix': sys.base_prefix, 'tag': sys.implementation.cache_tag,"
@@ -50,6 +53,11 @@ class Interpreter:
     version: str
     prefix: Path
     tag: str
+
+    @property
+    def number(self) -> str:
+        """`3.11`: what a version of a service asks for."""
+        return ".".join(self.version.split(".")[:2])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +103,7 @@ def tools(jobs_home: Path) -> Tools:
 
 @functools.lru_cache
 def interpreters(chosen: str) -> tuple[Interpreter, ...]:
-    """The interpreters that a job's user can run, best first; ``chosen`` (JOB_PYTHON) before all others."""
+    """The interpreters that a job's user can run, best first; those of ``chosen`` (JOB_PYTHON) before all others."""
     found: dict[Path, Interpreter] = {}
     for candidate in _candidates(chosen):
         path = candidate.resolve()
@@ -118,6 +126,8 @@ def compile_runner(tools: Tools, interpreter: Interpreter) -> None:
 def _runner_files() -> Iterable[tuple[str, Path]]:
     for path in sorted(RUNNER.glob("*.py")):
         yield f"runner/{PACKAGE}/{path.name}", path
+    for path in sorted(IMPORTABLE.glob("*.py")):
+        yield f"runner/{IMPORTABLE.name}/{path.name}", path
 
 
 def _system_bwrap() -> Path | None:
@@ -197,14 +207,34 @@ def _copied(files: dict[str, Path], jobs_home: Path) -> Path:
     return folder
 
 
+def chosen_paths(chosen: str) -> list[Path]:
+    """The interpreters that JOB_PYTHON names, with commas between them."""
+    return [Path(path.strip()).expanduser() for path in chosen.split(",") if path.strip()]
+
+
 def _candidates(chosen: str) -> Iterable[Path]:
-    if chosen:
-        yield Path(chosen).expanduser()
+    yield from chosen_paths(chosen)
     for folder in (Path("/usr/bin"), Path("/usr/local/bin")):
         yield folder / "python3"
         names = [path for path in folder.glob("python3.*") if path.name.removeprefix("python3.").isdigit()]
         yield from sorted(names, key=lambda path: -int(path.name.removeprefix("python3.")))
     yield Path(sys.base_prefix) / "bin" / "python3"
+    yield from _below_prefixes()
+
+
+def _below_prefixes() -> Iterable[Path]:
+    """Where pyenv, uv and operators put interpreters, each with a prefix of its own; newest first."""
+    own = (
+        os.environ.get("PYENV_ROOT", "~/.pyenv") + "/versions",
+        os.environ.get("UV_PYTHON_INSTALL_DIR", "~/.local/share/uv/python"),
+    )
+    found: list[Path] = []
+    for folder in (*own, "/opt/pyenv/versions", "/opt/python", "/opt"):
+        with contextlib.suppress(OSError):
+            found += sorted(Path(folder).expanduser().glob("*/bin/python3.*"), reverse=True)
+    # An alias that leads to an interpreter is probed with it, once.
+    named = [path for path in found if path.name.removeprefix("python3.").isdigit()]
+    yield from sorted(named, key=lambda path: -int(path.name.removeprefix("python3.")))[:PREFIXES_MAX]
 
 
 def _probe(path: Path) -> Interpreter | None:

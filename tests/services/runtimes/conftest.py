@@ -21,6 +21,7 @@ from services.runtimes.slots import Slot
 from tests.waiting import wait_for
 
 MIB = 1 << 20
+VERSION, ACCOUNT = new_id(), new_id()
 LIMITS = Limits(
     cpu_millis=2000,
     memory_bytes=256 * MIB,
@@ -112,6 +113,8 @@ def spec(environment: str, project: Callable[..., Path]) -> Callable[..., JobSpe
         return JobSpec(
             job_id=job_id or new_id(),
             attempt=1,
+            version_id=VERSION,
+            account_id=ACCOUNT,
             source=project(program, files),
             environment=environment,
             inputs=sent if inputs is None else inputs,

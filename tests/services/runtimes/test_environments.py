@@ -1,5 +1,6 @@
 """Environments made by the real uv in the real sandbox: from the registry, and from an index that means harm."""
 
+import json
 import os
 import shutil
 import stat
@@ -13,11 +14,13 @@ import pytest
 from django.core.files.storage import default_storage
 
 from portal.lib.ids import new_id
-from services.runtimes import environments, sandbox, slots
-from services.runtimes.base import BuildSpec, PlatformError, Prepared, UserError
+from services.runtimes import environments, home, sandbox, slots
+from services.runtimes.base import BuildSpec, JobSpec, PlatformError, Prepared, UserError
 from services.runtimes.environments import locks, places
+from services.runtimes.python import PythonRuntime
 from services.runtimes.slots import Slot
 from tests.packages import PackageIndex, package_index
+from tests.services.runtimes.conftest import LIMITS, finish, read
 from tests.settings import TESTS_HOME
 from tests.waiting import wait_for
 
@@ -33,15 +36,20 @@ class Builder:
         self.log = ""
 
     def __call__(self, requirements: str | Mapping[str, str], **options: object) -> Prepared:
-        project = self.folder / str(new_id())
         files = {"requirements.txt": requirements} if isinstance(requirements, str) else requirements
-        for name, text in files.items():
-            project.mkdir(exist_ok=True)
-            (project / name).write_text(text)
+        project = self.project(files)
         limits = replace(environments.limits(), **options.pop("limits", {}))
         spec = BuildSpec(build_id=new_id(), source=project, limits=limits, **options)
         self.log = ""
         return environments.prepare(spec, self.slot, self.hear)
+
+    def project(self, files: Mapping[str, str]) -> Path:
+        """A folder with ``files``, which the users of jobs can read."""
+        project = home.jobs_home() / "test-projects" / str(new_id())
+        for name, text in files.items():
+            (project / name).parent.mkdir(parents=True, exist_ok=True)
+            (project / name).write_text(text)
+        return project
 
     def hear(self, _channel: str, data: bytes) -> None:
         self.log += data.decode()
@@ -117,9 +125,31 @@ def test_packages_of_the_registry_work_in_a_job_read_only_and_compiled(build):
         assert heading in build.log
 
 
-def test_numpy_works_from_its_wheel(build):
-    made = build("numpy")
-    assert build.run(made.environment, "import numpy; print(numpy.arange(4).sum())") == "6"
+NUMPY = """
+import numpy as np
+def run(n: np.float64):
+    return {
+        "array": np.array([[1, 2], [3, 4]]), "number": np.float32(n) / 4, "flag": np.bool_(True),
+        "when": np.array(["2024-01-31"], dtype="M8[D]"), "keys": {np.int64(1): np.int8(2)}, "none": np.array([None]),
+    }
+"""
+
+
+def test_numpy_works_from_its_wheel_and_in_a_result(build, slot):
+    files = {"requirements.txt": "numpy", "src/__init__.py": "", "src/program.py": NUMPY}
+    made = build(files)
+    spec = JobSpec(
+        job_id=new_id(), attempt=1, version_id=new_id(), account_id=new_id(), source=build.project(files),
+        environment=made.environment, inputs={"n.json": b"2"}, limits=LIMITS,
+    )  # fmt: skip
+    execution = PythonRuntime().start(spec, slot)
+    finish(execution)
+    assert execution.outcome().reason == "", read(execution, "err")
+    result = json.loads((execution.output / "output.json").read_bytes())
+    execution.discard()
+    assert result == {
+        "array": [[1, 2], [3, 4]], "number": 0.5, "flag": True, "when": ["2024-01-31"], "keys": {"1": 2}, "none": [None]
+    }  # fmt: skip
 
 
 def test_all_of_an_environment_belongs_to_the_system_and_nobody_may_write(build, index):
@@ -230,6 +260,15 @@ def test_what_the_cache_has_is_restored_without_the_index(build, monkeypatch):
     shutil.rmtree(environments.path(key))
     environments.restore(key, build.slot, build.hear)
     assert environments.exists(key)
+
+
+def test_a_version_says_which_interpreter_it_wants(build, index):
+    known = sandbox.host().interpreter
+    prepared = build("", interpreter=known.number)
+    assert build("").environment == prepared.environment
+    words = build.refusal("", interpreter="3.99")
+    assert "Python 3.99" in words
+    assert known.number in words
 
 
 def test_an_environment_whose_interpreter_is_gone_is_made_again(build, index):

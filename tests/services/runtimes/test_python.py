@@ -1,5 +1,6 @@
 """What only the Python runtime does: the world that run() finds, and what its failures are called."""
 
+import errno
 import json
 
 import pytest
@@ -30,16 +31,92 @@ def run(data, params):
     assert set(found["variables"]) == {
         "PATH", "LANG", "HOME", "TMPDIR", "USER", "LOGNAME", "VIRTUAL_ENV", "PYTHONUNBUFFERED", "INPUT_DIRECTORY",
         "OUTPUT_DIRECTORY", "DATAPOOL_DIRECTORY", "LOG_LEVEL", "MPLCONFIGDIR", "OMP_NUM_THREADS", "MINE", "PWD",
+        "BASE64_ENCODED", "DATA_VALUE", "PARAMS_VALUE",
     }  # fmt: skip
     assert found["variables"]["OMP_NUM_THREADS"] == "2"
     assert found["cwd"] == found["path"][0] == "/opt/service"
-    assert found["path"][-1].startswith("/opt/environment/lib/")
+    assert found["path"][-2].startswith("/opt/environment/lib/")
+    assert found["path"][-1] == "/opt/mercato/importable"
     assert "/opt/mercato" not in found["path"]
     assert found["value"] == 7
     assert found["project file"] == "a,b"
     assert found["python"] == "/opt/environment/bin/python"
     assert found["isolated"] == 1
     assert found["mounts"] == ["datapool", "input", "output"]
+
+
+OLDER = """
+import base64, json, os
+PLACES = ["data.json", "params.json", "data/data.json", "params/params.json"]
+def run():
+    found = [json.load(open("/var/input/" + place)) for place in PLACES]
+    if os.environ["BASE64_ENCODED"] == "true":
+        values = [json.loads(base64.b64decode(os.environ[name])) for name in ("DATA_VALUE", "PARAMS_VALUE")]
+        assert values == found[:2] == found[2:]
+    try:
+        open("/var/input/new", "w")
+    except OSError as error:
+        refused = error.errno
+    return [os.environ["BASE64_ENCODED"], "DATA_VALUE" in os.environ, found[2]["n"], len(found[3]), refused]
+"""
+
+
+def test_input_lies_where_older_templates_look_for_it(run) -> None:
+    assert run(OLDER, data={"n": 1}, params=[1]).result == ["true", True, 1, 1, errno.EROFS]
+    large = "x" * 80_000  # more than 96 KiB in base64
+    assert run(OLDER, data={"n": 1}, params=[large]).result == ["false", False, 1, 1, errno.EROFS]
+
+
+def test_a_project_that_starts_itself(run) -> None:
+    main = """
+import json, os
+from .libs.work import add
+data = json.load(open("/var/input/data/data.json"))
+print("starting")
+with open("/var/runtime/output/output.json", "w") as file:
+    json.dump({"sum": add(data["values"])}, file)
+"""
+    files = {"src/__main__.py": main, "src/libs/__init__.py": "", "src/libs/work.py": "add = sum"}
+    ran = run("x = 1", data={"values": [1, 2]}, files=files)
+    assert (ran.outcome.reason, ran.out, ran.result) == ("", "starting\n", {"sum": 3})
+    broken = run("x = 1", files={"src/__main__.py": "def start():\n    raise KeyError('k')\nstart()"})
+    assert "KeyError: 'k' at src/__main__.py:2 in start" in broken.outcome.detail
+    assert "runpy" not in broken.err
+    assert "mercato" not in broken.err
+
+
+def test_an_error_response_is_a_failure_with_its_own_words(run) -> None:
+    program = """
+class ErrorResponse:
+    def __init__(self, code, detail):
+        self.code, self.detail = code, detail
+def run(data):
+    return ErrorResponse("4711", "No values.")
+"""
+    ran = run(program)
+    assert (ran.outcome.reason, ran.outcome.detail) == ("error", "The service answered with an error: 4711: No values.")
+    assert ran.outcome.error
+    assert (ran.outcome.error.type, ran.outcome.error.message, ran.outcome.error.frames) == ("4711", "No values.", [])
+    assert ran.files == {}
+
+
+def test_input_that_does_not_fit_is_named_place_by_place(run) -> None:
+    program = """
+from typing import List, TypedDict
+class Data(TypedDict):
+    values: List[float]
+def run(data: Data, params: dict, top: int = 3):
+    print("ran")
+"""
+    ran = run(program, data={"values": [1, "2", None]}, params=[])
+    assert ran.outcome.reason == "invalid_input"
+    assert ran.outcome.detail == (
+        "The input does not fit run() in 3 places. Correct it and start the job again.\n"
+        '/data/values/1 must be a number, and is the text "2"\n'
+        "/data/values/2 must be a number, and is null\n"
+        "/params must be an object, and is a list of 0"
+    )
+    assert ran.out == ""
 
 
 def test_temporary_files_and_processes_of_its_own(run) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,16 @@ def test_stop_ends_a_run(sh: Callable[..., tuple[Ending, str]], slot: Slot) -> N
     assert processes_of(slot) == set()
 
 
+def test_who_stood_still_until_its_lease_ended_starts_nothing(start: Callable[..., Process], slot: Slot) -> None:
+    slot.lease(datetime.now(UTC) - timedelta(seconds=1))
+    with pytest.raises(PlatformError, match="lease ended before the start"):
+        start("true")
+    assert slot.runs() == []
+    assert not processes_of(slot)
+    slot.lease(datetime.now(UTC) + timedelta(seconds=60))
+    finish(start("true"))
+
+
 def test_kill_ends_every_process_at_once(start: Callable[..., Process], slot: Slot) -> None:
     text = "for i in 1 2 3 4 5 6 7 8; do setsid sh -c 'trap \"\" TERM HUP; sleep 60' & done; echo up; wait"
     running = start(text)
@@ -277,6 +288,26 @@ def test_a_killed_wrapper_is_lost_and_leaves_nothing(start: Callable[..., Proces
     assert ending.reason == "lost"
     assert "went away" in ending.detail
     assert processes_of(slot) == set()
+
+
+@pytest.mark.skipif(sandbox.host().groups is None, reason="without control groups there is nothing to be left in")
+@pytest.mark.parametrize("with_wrapper", [False, True])
+def test_what_is_left_of_a_killed_sandbox_does_not_keep_its_slot(
+    start: Callable[..., Process], slot: Slot, monkeypatch: pytest.MonkeyPatch, with_wrapper: bool
+) -> None:
+    monkeypatch.setattr(process, "OVERTIME_SECONDS", 0)  # with the wrapper goes the word of an end, not the time limit
+    running = start("echo up; sleep 60", limits=replace(LIMITS, wall_seconds=2))
+    wait_for_output(running, b"up")
+    with subprocess.Popen(["sleep", "600"]) as stray:  # as one half of bubblewrap waits for the other for ever
+        for folder in set(running.group.values()):
+            (folder / "cgroup.procs").write_text(str(stray.pid))
+        for pid in children_in_session(running.record.pid):
+            if with_wrapper or pid != running.record.pid:
+                os.kill(pid, signal.SIGKILL)
+        finish(running)  # type: ignore[arg-type]
+    assert sandbox.judge(running).reason == "lost"
+    running.discard()
+    assert groups_of(slot) == []
 
 
 def children_in_session(session: int) -> list[int]:

@@ -11,6 +11,7 @@ import pytest
 from django.conf import LazySettings
 
 from services.runtimes import slots
+from services.runtimes.base import PlatformError
 from services.runtimes.home import is_root
 from tests.settings import TESTS_HOME
 
@@ -187,3 +188,19 @@ def test_an_expired_lease_shows_whoever_holds_the_slot() -> None:
     assert list(slots.expired("build")) == []
     slot.release()
     assert list(slots.expired("job")) == []
+
+
+@pytest.mark.skipif(not is_root(), reason="only root gives slots users of their own")
+def test_a_warm_slot_without_a_user_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    held, other = slots.acquire("job"), slots.acquire("job")
+    assert held
+    assert other
+    other.keep_warm("mine")
+    other.release()
+    (slots.USERS / str(other.uid)).unlink()  # as after a boot
+    with monkeypatch.context() as full:
+        full.setattr(slots, "UIDS_MAX", 0)
+        with pytest.raises(PlatformError, match="JOB_UID_BASE"):
+            slots.exchange(held, "mine")
+    assert held.is_held
+    assert slots.exchange(held, "mine").name == other.name
