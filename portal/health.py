@@ -1,9 +1,7 @@
 """Whether this instance can work: each part is asked, and says in words what is wrong with it."""
 
 import logging
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 from uuid import uuid4
 
 import redis
@@ -13,10 +11,13 @@ from django.core.files.storage import default_storage
 from django.db import connection
 
 from services import runtimes
+from services.runtimes import home
+from services.runtimes.docker import engine
 
 log = logging.getLogger(__name__)
 
 BROKER_TIMEOUT_SECONDS = 2
+BROKER_FULL = 0.98  # of its maxmemory
 
 
 class Unready(Exception):
@@ -64,6 +65,8 @@ def _broker() -> str:
     policy = facts.get("maxmemory_policy", "noeviction")
     if facts.get("maxmemory") and policy != "noeviction":
         raise Unready(f"its maxmemory-policy is {policy}, which drops logs and rings; set it to noeviction")
+    if facts.get("maxmemory") and facts["used_memory"] >= facts["maxmemory"] * BROKER_FULL:
+        raise Unready("its memory is full, so logs wait on the workers and rings are late; raise its maxmemory")
     return "ok"
 
 
@@ -86,10 +89,20 @@ def _runtime() -> str:
     return f"ok: limits by {runtime.tier()}"
 
 
+def _containers() -> str:
+    """Not every host has an engine, so that one without it is ready, too."""
+    if reason := runtimes.get("docker").unavailable():
+        return f"ok: not here. {reason}"
+    return f"ok: {engine.name()}"
+
+
 def _disk() -> str:
-    free = shutil.disk_usage(Path(settings.MERCATO_HOME)).free // 1024**2
+    free = home.free_mib()
     if free < settings.DISK_FREE_MIN_MIB:
-        raise Unready(f"{free} MiB are free, fewer than the {settings.DISK_FREE_MIN_MIB} MiB of DISK_FREE_MIN_MIB")
+        raise Unready(
+            f"{free} MiB are free, fewer than the {settings.DISK_FREE_MIN_MIB} MiB of DISK_FREE_MIN_MIB, so no job "
+            "starts; make room"
+        )
     return f"ok: {free} MiB free"
 
 
@@ -98,5 +111,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "broker": _broker,
     "storage": _storage,
     "runtime": _runtime,
+    "containers": _containers,
     "disk": _disk,
 }

@@ -8,9 +8,10 @@ import fcntl
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
@@ -32,6 +33,8 @@ ATTEMPTS_MAX = 3
 CLAIM_GRACE_SECONDS = 3  # between a claim and the lock that shows its supervisor
 LEFT_OPEN_AFTER_SECONDS = 5
 LEFT_OPEN_AT_A_TIME = 50
+ELSEWHERE_SECONDS = 600  # for which a build waits for a host that has its interpreter
+HOST_SEEN_DAYS = 7  # in which a host has built something, if it is still one of ours
 BROKER_RETRY_SECONDS = 0.5
 
 INTERRUPTED = "Its worker stopped before the build was done."
@@ -59,6 +62,7 @@ def look(*, stop: threading.Event = stopping) -> bool:
     """
     if stop.is_set() or (slot := slots.acquire("build")) is None:
         return False
+    build = None
     try:
         build = _claim_next()
         if build is None:
@@ -68,7 +72,7 @@ def look(*, stop: threading.Event = stopping) -> bool:
         return True
     finally:
         slot.release()
-        if not stop.is_set():
+        if build and not stop.is_set():
             ring_again(at_most=1)
 
 
@@ -97,6 +101,26 @@ def close_left_open() -> None:
     ended = Build.objects.filter(log_archived=False, ended_at__lt=overdue).exclude(status__in=BuildStatus.live())
     for build in ended.order_by("ended_at")[:LEFT_OPEN_AT_A_TIME]:
         _close_log(build)
+
+
+def spec_of(version: ServiceVersion, *, build_id: UUID, stopped: Callable[[], str], fresh: bool = False) -> BuildSpec:
+    """What a runtime must know to make ``version`` runnable on this host."""
+    return BuildSpec(
+        build_id=build_id,
+        source=sources.materialise(version.source_sha256),
+        image=version.image,
+        limits=environments.limits(),
+        interpreter=version.interpreter,
+        fresh=fresh,
+        stopped=stopped,
+    )
+
+
+def tidy() -> None:
+    """Remove from this host what no version needs any more."""
+    for name in runtimes.REGISTRY:
+        versions = ServiceVersion.objects.filter(runtime=name, service__deleted_at=None).exclude(environment="")
+        runtimes.get(name).tidy(keep=set(versions.values_list("environment", flat=True)))
 
 
 class _Supervisor:
@@ -147,13 +171,7 @@ class _Supervisor:
         runtime = runtimes.get(version.runtime)
         if problem := runtime.unavailable():
             raise UserError(f"Nothing can be built here now. {problem}")
-        spec = BuildSpec(
-            build_id=self.build.pk,
-            source=sources.materialise(version.source_sha256),
-            limits=environments.limits(),
-            fresh=self.build.fresh,
-            stopped=self._given_up,
-        )
+        spec = spec_of(version, build_id=self.build.pk, fresh=self.build.fresh, stopped=self._given_up)
         return runtime.prepare(spec, self.slot, self._write)
 
     def _given_up(self) -> str:
@@ -196,14 +214,34 @@ class _Supervisor:
 
 
 def _claim_next() -> Build | None:
-    waiting = Build.objects.filter(status=BuildStatus.QUEUED).order_by("pk")
-    return claims.claim(
-        waiting,
-        host=settings.WORKER_HOST,
-        lease_seconds=settings.LEASE_SECONDS,
-        status=BuildStatus.RUNNING,
-        started_at=timezone.now(),
-    )
+    waiting = Build.objects.filter(status=BuildStatus.QUEUED)
+    possible = _for_this_host(waiting).exclude(version__runtime__in=runtimes.missing()).order_by("pk")
+    while (chosen := possible.values_list("pk", flat=True).first()) is not None:
+        # The UPDATE is guarded by the build's own row alone: what is joined to it may be read too early.
+        build = claims.claim(
+            waiting.filter(pk=chosen),
+            host=settings.WORKER_HOST,
+            lease_seconds=settings.LEASE_SECONDS,
+            status=BuildStatus.RUNNING,
+            started_at=timezone.now(),
+        )
+        if build is not None:
+            return build
+    return None
+
+
+def _for_this_host(waiting: QuerySet[Build]) -> QuerySet[Build]:
+    """``waiting`` without those for an interpreter that this host lacks, as long as another host may have it."""
+    elsewhere = ServiceVersion.objects.exclude(interpreter__in=["", *runtimes.interpreters()])
+    if not waiting.filter(version__in=elsewhere).exists() or not _has_other_hosts():
+        return waiting
+    patience = timezone.now() - timedelta(seconds=ELSEWHERE_SECONDS)
+    return waiting.exclude(version__in=elsewhere, created_at__gt=patience)
+
+
+def _has_other_hosts() -> bool:
+    recent = Build.objects.filter(started_at__gt=timezone.now() - timedelta(days=HOST_SEEN_DAYS))
+    return recent.exclude(host__in=("", settings.WORKER_HOST)).exists()
 
 
 def _running() -> QuerySet[Build]:

@@ -24,6 +24,12 @@ def tick() -> None:
     builds.close_left_open()
 
 
+@shared_task(name="services.tidy")
+def tidy() -> None:
+    """Every hour: remove what no version needs any more."""
+    builds.tidy()
+
+
 @worker_ready.connect
 def take_up_leftovers(sender: Any, **_: Any) -> None:
     """A worker that starts looks once a slot: builds may wait since before it."""

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from portal.accounts.models import Account, Membership, User
 from portal.lib import valkey as valkey_server
 from services.runtimes import sandbox, slots
 from tests import children
+from tests.engine import DoesNotStart, Engine, missing
 from tests.factories import MembershipFactory, UserFactory, personal_account
 from tests.live_stack import LiveStack
 from tests.settings import TESTS_HOME
@@ -34,19 +36,21 @@ ON_ITS_OWN_DATABASE = {"live_stack"} | IN_A_BROWSER
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what belongs to the second run: every test that uses the database of this process."""
+    """Mark what belongs to which run of tests/__main__.py, by what a test asks for."""
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
         uses_database = item.get_closest_marker("django_db") or names & {"db", "transactional_db"}
         if uses_database and not names & ON_ITS_OWN_DATABASE:
             item.add_marker(pytest.mark.postgres)
+        if names & ON_ITS_OWN_DATABASE:
+            item.add_marker(pytest.mark.stack)
         if names & IN_A_BROWSER:
             item.add_marker(pytest.mark.e2e)
 
 
 def pytest_unconfigure() -> None:
     for kind in slots.KINDS:
-        for slot in slots.occupied(kind):
+        for slot in (*slots.occupied(kind), *slots.waiting(kind, before=time.time())):
             sandbox.clear(slot)  # a test that was cut off leaves processes, mounts and control groups
     shutil.rmtree(TESTS_HOME, ignore_errors=True)
 
@@ -126,6 +130,23 @@ def live_stack() -> Iterator[LiveStack]:
     stack.start()
     yield stack
     stack.remove()
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """A container engine of our own with a base image; where there can be none, its tests skip and say why."""
+    if reason := missing():
+        pytest.skip(reason)
+    private = Engine()
+    try:
+        try:
+            private.start()
+        except DoesNotStart as refused:
+            pytest.skip(f"no container engine starts here: {refused}")
+        private.make_base()
+        yield private
+    finally:
+        private.remove()
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,19 @@ import tempfile
 from pathlib import Path
 
 TESTS_HOME = Path(tempfile.mkdtemp(prefix="mercato-tests-"))
+ENGINE_SOCKET = TESTS_HOME / "engine.sock"
 TESTS_HOME.chmod(0o711)  # a job's user passes through it, as through the data folder of an instance
 
-for inherited in ("REDIS_URL", "EMAIL_URL", "PUBLIC_URL", "DEBUG", "DEMO", "JOBS_HOME", "ALLOW_UNSAFE_RUNTIME"):
+for inherited in (
+    "REDIS_URL",
+    "EMAIL_URL",
+    "PUBLIC_URL",
+    "DEBUG",
+    "DEMO",
+    "JOBS_HOME",
+    "ALLOW_UNSAFE_RUNTIME",
+    "CONTAINERS",
+):
     os.environ.pop(inherited, None)
 os.environ |= {
     "MERCATO_HOME": str(TESTS_HOME / "home"),
@@ -18,6 +28,8 @@ os.environ |= {
     "SECRET_KEY": "only-for-tests",
     "WORKER_HOST": "test-host",
     "JOB_SLOTS": "2",
+    "DOCKER_HOST": f"unix://{ENGINE_SOCKET}",  # nobody listens there but while tests/engine.py does
+    "BUILD_NETWORK": "none",
 }
 
 from portal.settings import *  # noqa: E402, F403 (it reads the environment that the lines above make)

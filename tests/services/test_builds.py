@@ -20,7 +20,7 @@ from django.utils import timezone
 from portal.accounts.actors import Actor
 from portal.accounts.models import Account, User
 from portal.lib import claims, logstream
-from services import builds, sources
+from services import builds, runtimes, sources
 from services.models import Build, BuildStatus, ServiceVersion
 from services.runtimes import environments, home, slots
 from tests.conftest import ROOT, Workers
@@ -110,6 +110,12 @@ def build(version: Callable[..., ServiceVersion], request_build: Callable[..., B
         return build
 
     return make
+
+
+def asking_for(version: ServiceVersion, interpreter: str) -> ServiceVersion:
+    version.interpreter = interpreter
+    version.save()
+    return version
 
 
 def log_of(build: Build, attempt: int | None = None) -> str:
@@ -251,6 +257,26 @@ def test_a_host_that_cannot_build_names_cause_and_cure(build, settings):
     failed = build()
     assert failed.status == BuildStatus.FAILED
     assert "JOB_PYTHON" in failed.detail
+
+
+def test_a_build_for_an_interpreter_that_is_gone_says_which_there_are(request_build, version):
+    failed = request_build(asking_for(version(), "3.99"))
+    assert builds.look()
+    failed.refresh_from_db()
+    assert failed.status == BuildStatus.FAILED
+    assert "Python 3.99" in failed.detail
+    assert runtimes.interpreters()[0] in failed.detail
+
+
+def test_a_build_for_an_interpreter_of_another_host_waits_for_it_for_a_while(request_build, version):
+    BuildFactory(status=BuildStatus.SUCCEEDED, host="elsewhere", started_at=timezone.now())
+    waiting = request_build(asking_for(version(), "3.99"))
+    assert not builds.look()
+    long_ago = timezone.now() - timedelta(seconds=builds.ELSEWHERE_SECONDS + 1)
+    Build.objects.filter(pk=waiting.pk).update(created_at=long_ago)
+    assert builds.look()
+    waiting.refresh_from_db()
+    assert waiting.status == BuildStatus.FAILED
 
 
 # Interrupted

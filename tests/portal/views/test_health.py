@@ -19,7 +19,7 @@ def test_healthz_says_that_the_process_lives_and_asks_nobody(client, settings):
 
 def test_readyz_names_every_part(readyz):
     parts = readyz().json()["parts"]
-    assert list(parts) == ["database", "broker", "storage", "runtime", "disk"]
+    assert list(parts) == ["database", "broker", "storage", "runtime", "containers", "disk"]
     assert all(parts[name].startswith("ok") for name in ("database", "broker", "storage", "disk"))
 
 
@@ -30,6 +30,13 @@ def test_readyz_says_how_this_host_runs_jobs(readyz):
     else:
         assert (response.status_code, response.json()["status"]) == (200, "ready")
         assert response.json()["parts"]["runtime"] == f"ok: limits by {runtime.tier()}"
+
+
+def test_readyz_says_why_containers_do_not_run_here_and_is_ready_all_the_same(readyz, settings):
+    settings.CONTAINERS = "off"
+    response = readyz()
+    assert "CONTAINERS=off" in response.json()["parts"]["containers"]
+    assert response.json()["parts"]["containers"].startswith("ok: not here")
 
 
 def test_a_broker_that_does_not_answer_is_named_with_what_to_do(readyz, settings):

@@ -7,14 +7,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from portal.lib.ids import new_id
 from services import runtimes
-from services.runtimes import sandbox, slots
-from services.runtimes.base import JobSpec, PlatformError, Runtime
+from services.runtimes import docker, environments, sandbox, slots, warm
+from services.runtimes.base import BuildSpec, JobSpec, PlatformError, Runtime
 from services.runtimes.slots import Slot
+from tests.engine import BASE, end
 from tests.services.runtimes.conftest import MIB, finish, read, wait_for_output
 from tests.waiting import wait_for
 
@@ -55,12 +59,59 @@ def run(data, params):
     "nan": "def run(data, params):\n    return {'x': [float('nan')]}",
     "wants": "def run(data, params, token):\n    return 1",
 }
-CASES = {"python": PYTHON}
+# A container is started as it is: its program reads the input and writes the output by itself.
+DOCKER = {
+    "sum": """
+print("adding", flush=True)
+data = json.load(open("/var/runtime/input/data.json"))
+finish({"sum": sum(data["values"])})
+""",
+    "fail": "raise ValueError('no good')",
+    "crash": "import ctypes\nctypes.string_at(0)",
+    "sleep": "import time\nprint('up', flush=True)\ntime.sleep(600)",
+    "count": """
+import time
+lines = json.load(open("/var/runtime/input/params.json"))
+for number in range(lines):
+    print("line", number, flush=True)
+    time.sleep(0.002)
+finish({"lines": lines})
+""",
+    "hog": "x = bytearray(4 << 30)\nx[::4096] = b'1' * len(x[::4096])",
+    "processes": """
+import os, time
+while True:
+    if os.fork() == 0:
+        time.sleep(600)
+        os._exit(0)
+""",
+    "fill": "open('/var/runtime/output/x', 'wb').write(b'1' * (64 << 20))",
+    "files": """
+import os, sys
+os.makedirs('/var/runtime/output/a/b')
+open('/var/runtime/output/a/b/c.txt', 'w').write('deep')
+print('printed')
+print('to err', file=sys.stderr)
+""",
+}
+DOCKER_BEGINNING = """
+import json
+def finish(result):
+    json.dump(result, open("/var/runtime/output/output.json", "w"))
+"""
+CASES = {"python": PYTHON, "python warm": PYTHON, "docker": DOCKER}
 
 
 @pytest.fixture(params=sorted(CASES))
-def runtime(request: pytest.FixtureRequest) -> Runtime:
-    found = runtimes.get(request.param)
+def case(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def runtime(case: str, request: pytest.FixtureRequest) -> Runtime:
+    if case == "docker":
+        request.getfixturevalue("engine")
+    found = runtimes.get(case.partition(" ")[0])
     if reason := found.unavailable():
         pytest.skip(reason)
     return found
@@ -71,8 +122,57 @@ def programs(runtime: Runtime) -> dict[str, str]:
     return CASES[runtime.name]
 
 
+@pytest.fixture(scope="session")
+def images() -> dict[str, str]:
+    """The image of each program that was run in a container: built once."""
+    return {}
+
+
+@pytest.fixture
+def spec(
+    case: str,
+    runtime: Runtime,
+    spec: Callable[..., JobSpec],
+    images: dict[str, str],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Callable[..., JobSpec]:
+    if runtime.name == "docker":
+        held: Slot = request.getfixturevalue("slot")
+
+    def in_image(program: str, **options: Any) -> JobSpec:
+        if program not in images:
+            (tmp_path / "Dockerfile").write_text(f'FROM {BASE}\nCOPY main.py /\nCMD ["python", "-u", "/main.py"]\n')
+            (tmp_path / "main.py").write_text(DOCKER_BEGINNING + program)
+            wanted = BuildSpec(build_id=new_id(), source=tmp_path, limits=environments.limits())
+            images[program] = runtime.prepare(wanted, held, lambda *_: None).environment
+        return replace(spec(program, **options), environment=images[program])
+
+    def warm_already(program: str, **options: Any) -> JobSpec:
+        """Its interpreter waits, and has had a job that failed."""
+        wanted = replace(spec(program, **options), warm=True)
+        is_held = "slot" in request.fixturenames
+        place = request.getfixturevalue("slot") if is_held else slots.acquire("job")
+        execution: Any = runtime.start(replace(wanted, inputs={"data.json": b"{"}), place)
+        finish(execution)
+        assert execution.outcome().reason == "invalid_input"
+        execution.discard()
+        assert place.warm_key()
+        if not is_held:
+            place.release()
+        return wanted
+
+    return {"docker": in_image, "python warm": warm_already}.get(case, spec)
+
+
+@pytest.fixture(autouse=True)
+def _no_warm_slots() -> Iterator[None]:
+    yield
+    warm.end_idle()
+
+
 def test_every_registered_runtime_is_tested() -> None:
-    assert set(CASES) == set(runtimes.REGISTRY)
+    assert {name.partition(" ")[0] for name in CASES} == set(runtimes.REGISTRY)
 
 
 def test_it_says_what_it_is(runtime: Runtime) -> None:
@@ -105,7 +205,17 @@ def test_files_and_both_channels(run, programs: dict[str, str]) -> None:
 
 def test_user_error(run, programs: dict[str, str]) -> None:
     ran = run(programs["fail"])
-    assert ran.outcome.reason == "error"
+    assert (ran.outcome.reason, ran.outcome.exit_code) == ("error", 1)
+    assert "Traceback" in ran.err
+    assert "ValueError: no good" in ran.err
+
+
+def test_the_report_of_an_error(run, runtime: Runtime, programs: dict[str, str]) -> None:
+    ran = run(programs["fail"])
+    if runtime.name == "docker":  # whatever the program is, all that is known of it is how it ended
+        assert ran.outcome.error is None
+        assert "exit code 1" in ran.outcome.detail
+        return
     assert ran.outcome.error
     assert ran.outcome.error.type == "ValueError"
     assert ran.outcome.error.message == "no good"
@@ -122,9 +232,11 @@ def test_crash(run, programs: dict[str, str]) -> None:
 
 
 def test_invalid_input_and_result(run, programs: dict[str, str]) -> None:
+    if "wants" not in programs:
+        pytest.skip("a container reads its input itself")
     wants = run(programs["wants"])
     assert (wants.outcome.reason, wants.outcome.error) == ("invalid_input", None)
-    assert "`token`" in wants.outcome.detail
+    assert "token" in wants.outcome.detail
     nan = run(programs["nan"])
     assert (nan.outcome.reason, nan.outcome.error) == ("invalid_result", None)
     assert "result.x[0]" in nan.outcome.detail
@@ -245,13 +357,18 @@ django.setup()
 from pathlib import Path
 from uuid import UUID
 from services import runtimes
-from services.runtimes import slots
+from services.runtimes import slots, warm
 from services.runtimes.base import JobSpec, Limits
 asked = json.load(sys.stdin)
 slot = slots.acquire("job")
+if asked["warm"]:
+    slot = slots.exchange(slot, warm.key_of(UUID(asked["version_id"]), UUID(asked["account_id"])))
+    assert slot.warm_key()
 spec = JobSpec(
     job_id=UUID(asked["job_id"]), attempt=asked["attempt"], source=Path(asked["source"]),
-    environment=asked["environment"], inputs={name: text.encode() for name, text in asked["inputs"].items()},
+    version_id=UUID(asked["version_id"]), account_id=UUID(asked["account_id"]),
+    environment=asked["environment"], warm=asked["warm"],
+    inputs={name: text.encode() for name, text in asked["inputs"].items()},
     limits=Limits(**asked["limits"]),
 )
 execution = runtimes.get(asked["runtime"]).start(spec, slot)
@@ -282,8 +399,11 @@ def start_elsewhere(runtime: Runtime) -> Iterator[Callable[[JobSpec], "subproces
             "runtime": runtime.name,
             "job_id": str(spec.job_id),
             "attempt": spec.attempt,
+            "version_id": str(spec.version_id),
+            "account_id": str(spec.account_id),
             "source": str(spec.source),
             "environment": spec.environment,
+            "warm": spec.warm,
             "inputs": {name: content.decode() for name, content in spec.inputs.items()},
             "limits": spec.limits.__dict__,
         }
@@ -334,12 +454,7 @@ def test_it_is_lost_when_supervisor_and_sandbox_are_killed(
     found = next(slots.occupied("job"))
     os.killpg(supervisor.pid, signal.SIGKILL)
     supervisor.wait()
-    process = sandbox.attach(found)
-    assert process
-    for pid in sorted(process._remaining()):
-        os.kill(pid, signal.SIGKILL)
-        break
-    os.kill(process.record.pid, signal.SIGKILL)
+    kill_sandbox(found)
     slot = slots.acquire("job")
     assert slot
     execution = runtime.attach(slot)
@@ -350,6 +465,18 @@ def test_it_is_lost_when_supervisor_and_sandbox_are_killed(
     assert "again" in outcome.detail
     execution.discard()
     slot.release()
+
+
+def kill_sandbox(slot: Slot) -> None:
+    """Kill what runs in ``slot`` from outside, as nobody of ours would."""
+    if (container := docker.execution.attach(slot)) is not None:
+        end(container.record["pid"])
+        return
+    process = sandbox.attach(slot) or sandbox.attach_server(slot)
+    assert process
+    for pid in sorted(process._remaining())[:1]:
+        os.kill(pid, signal.SIGKILL)
+    os.kill(process.record.pid, signal.SIGKILL)
 
 
 def test_a_third_process_may_end_it_while_its_supervisor_lives(

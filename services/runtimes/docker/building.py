@@ -1,0 +1,315 @@
+"""Builds and pulls, as the engine does them: its words to the log, our limits on its time, and the step that failed.
+
+The engine works while it is listened to: whoever stops listening ends the build.
+"""
+
+import contextlib
+import queue
+import re
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import docker
+import docker.errors
+import docker.utils
+import docker.utils.build
+from django.conf import settings
+
+from services.runtimes.base import BuildSpec, Log, PlatformError, UserError
+from services.runtimes.docker import engine, groups
+
+DOCKERFILE = "Dockerfile"
+DOCKERFILE_MAX_BYTES = 256 * 1024
+PERIOD_MICROSECONDS = 100_000
+ASK_SECONDS = 0.5
+MEASURE_SECONDS = 2.0
+STEP = re.compile(r"\AStep (\d+)/(\d+) ?: (.*)", re.DOTALL | re.IGNORECASE)  # Docker, and Podman in capitals
+MADE = re.compile(r"\A ?--+> ([0-9a-f]{11,64})\n?\Z")
+RUNNING = re.compile(r"\A ---> Running in ([0-9a-f]{12,64})\n?\Z")
+# What only the engine can use: ids and names of what it makes and takes away in between.
+OF_THE_ENGINE = re.compile(
+    r" ?--+> (?:Running in )?[0-9a-f]{11,64}\s*\Z|Removing intermediate container |Successfully (?:built|tagged) "
+    r"|COMMIT |[0-9a-f]{64}\s*\Z"
+)
+REMOTE = re.compile(r"(?:[a-z]+://|git@|\$)", re.IGNORECASE)
+HOLDS = re.compile(r"\A\s*(?:ONBUILD\s+)?ADD\s+(.*)", re.IGNORECASE | re.DOTALL)
+NEEDS_BUILDKIT = re.compile(r"requires? BuildKit|Unknown flag|unknown instruction: <<|Unknown type", re.IGNORECASE)
+STEP_SHOWN_MAX = 200
+
+
+@dataclass
+class _Progress:
+    """Where a build is."""
+
+    step: str = ""  # such as: Step 3/7 : RUN make
+    latest: str = ""  # the image that the steps so far made
+    container: str = ""  # in which the present step runs
+    stages: list[str] = field(default_factory=list)  # the images that earlier stages ended with
+
+
+def build(spec: BuildSpec, log: Log, *, name: str, keep: Callable[[str, int], None]) -> None:
+    """Build the project of ``spec`` to an image called ``name``. Raises UserError, or PlatformError.
+
+    ``keep`` is called with each image that a stage ended with, and its number: it is the cache of the next build.
+    """
+    _check(spec.source)
+    params: dict[str, Any] = {
+        "dockerfile": DOCKERFILE,
+        "t": name,
+        "rm": 1,
+        "forcerm": 1,
+        "nocache": int(spec.fresh),
+        "pull": int(spec.fresh and settings.BUILD_NETWORK != "none"),
+        "memory": spec.limits.memory_bytes,
+        "memswap": spec.limits.memory_bytes,
+        "cpuperiod": PERIOD_MICROSECONDS,
+        "cpuquota": max(1000, spec.limits.cpu_millis * PERIOD_MICROSECONDS // 1000),
+        "shmsize": 64 << 20,
+    }
+    if settings.BUILD_NETWORK == "none":
+        params["networkmode"] = "none"
+    progress = _Progress()
+    with _packed(spec.source) as context, _grouped(spec, params):
+
+        def send(client: docker.APIClient) -> Any:
+            return client.post(
+                client._url("/build"),
+                data=context,
+                params=params,
+                headers={"Content-Type": "application/x-tar"},
+                stream=True,
+                timeout=None,
+            )
+
+        try:
+            _follow(send, spec, log, progress, what="build")
+        finally:
+            for number, stage in enumerate([*progress.stages, progress.latest]):
+                if stage:
+                    keep(stage, number)
+
+
+def pull(image: str, spec: BuildSpec, log: Log) -> None:
+    """Get ``image`` from its registry, without any credentials of ours. Raises UserError, or PlatformError."""
+    say(log, f"Pulling {image}")
+
+    def send(client: docker.APIClient) -> Any:
+        name, _, digest = image.partition("@")
+        repository, tag = docker.utils.parse_repository_tag(name) if not digest else (name, digest)
+        return client.post(
+            client._url("/images/create"),
+            params={"fromImage": repository, "tag": tag},
+            stream=True,
+            timeout=None,
+        )
+
+    _follow(send, spec, log, _Progress(), what="pull")
+
+
+def say(log: Log, text: str) -> None:
+    """A line of our own."""
+    log("system", f"{text}\n".encode())
+
+
+def too_large(size: int) -> str:
+    """Words for an image beyond the limit."""
+    return (
+        f"The image is larger than the {settings.CONTAINER_IMAGE_MAX_BYTES / (1 << 30):.4g} GiB that this instance "
+        f"allows: it has {size / (1 << 30):.3g} GiB. Begin with a smaller base image, and clean up in the same RUN "
+        "that installs."
+    )
+
+
+def _check(source: Path) -> None:
+    """What the engine would not refuse, or not in words."""
+    path = source / DOCKERFILE
+    if not path.is_file():
+        raise UserError(f"{DOCKERFILE}: it is missing at the top of the project, and it says how the image is made.")
+    if path.stat().st_size > DOCKERFILE_MAX_BYTES:
+        raise UserError(f"{DOCKERFILE}: it is longer than {DOCKERFILE_MAX_BYTES // 1024} KiB. Make it shorter.")
+    if settings.BUILD_NETWORK == "none":
+        for line in instructions(path.read_text(errors="replace")):
+            held = HOLDS.match(line)
+            if held and REMOTE.search(held[1]):
+                raise UserError(
+                    f"{DOCKERFILE}: builds have no network here, so ADD takes files of the project only: "
+                    f"{line.strip()[:STEP_SHOWN_MAX]}. Put the file into the project and COPY it."
+                )
+
+
+def instructions(text: str) -> Iterator[str]:
+    """The instructions of a Dockerfile, each in one line; comments are left out."""
+    escape, held = "\\", ""
+    for number, line in enumerate(text.splitlines()):
+        directive = re.match(r"\s*#\s*escape\s*=\s*(.)", line, re.IGNORECASE)
+        if directive and number < 5:
+            escape = directive[1]
+        if line.lstrip().startswith("#") or (held and not line.strip()):
+            continue
+        if line.rstrip().endswith(escape):
+            held += f"{line.rstrip()[:-1]} "
+            continue
+        if (held + line).strip():
+            yield held + line
+        held = ""
+    if held.strip():
+        yield held
+
+
+@contextlib.contextmanager
+def _packed(source: Path) -> Iterator[IO[bytes]]:
+    """The project as the engine takes it, without what .dockerignore names."""
+    ignored: list[str] = []
+    with contextlib.suppress(FileNotFoundError):
+        lines = (source / ".dockerignore").read_text(errors="replace").splitlines()
+        ignored = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    packed = docker.utils.build.tar(str(source), exclude=ignored, dockerfile=(DOCKERFILE, None), gzip=False)
+    with contextlib.closing(packed):
+        yield packed
+
+
+@contextlib.contextmanager
+def _grouped(spec: BuildSpec, params: dict[str, Any]) -> Iterator[None]:
+    """A control group around all containers of a build: the engine itself bounds no number of processes there."""
+    group, name = groups.create(f"mercato-build-{spec.build_id.hex[-16:]}", spec.limits)
+    if name:
+        params["cgroupparent"] = name
+    try:
+        yield
+    finally:
+        groups.remove(group)
+
+
+def _follow(
+    send: Callable[[docker.APIClient], Any], spec: BuildSpec, log: Log, progress: _Progress, *, what: str
+) -> None:
+    """Carry what the engine says to the log, until it is done. Raises UserError with the words of a failure."""
+    client = docker.APIClient(**engine.options(), version="auto", timeout=engine.ANSWER_SECONDS)
+    said: queue.SimpleQueue[dict[str, Any] | Exception | None] = queue.SimpleQueue()
+    connection: list[socket.socket] = []
+    listener = threading.Thread(target=_listen, args=(client, send, said, connection), daemon=True)
+    listener.start()
+    deadline = time.monotonic() + spec.limits.wall_seconds
+    measured_at = time.monotonic()
+    try:
+        while True:
+            try:
+                message = said.get(timeout=ASK_SECONDS)
+            except queue.Empty:
+                message = {}
+            if message is None:
+                return
+            if isinstance(message, Exception):
+                raise _failed(message, progress, what)
+            if message:
+                _carry(message, log, progress, what)
+            if reason := spec.stopped():
+                raise PlatformError(f"The {what} was ended: {reason}.")
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"The {what} took longer than {spec.limits.wall_seconds} s, the most that it may, and was ended"
+                    f"{_at(progress)}. Do less in it, or begin with an image that has more in it already."
+                )
+            if time.monotonic() - measured_at > MEASURE_SECONDS:
+                _measure(progress)
+                measured_at = time.monotonic()
+    finally:
+        for sock in connection:  # whoever stops listening ends it
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        listener.join(timeout=engine.ANSWER_SECONDS)
+        client.close()
+
+
+def _listen(
+    client: docker.APIClient,
+    send: Callable[[docker.APIClient], Any],
+    said: "queue.SimpleQueue[dict[str, Any] | Exception | None]",
+    connection: list[socket.socket],
+) -> None:
+    """In a thread of its own: a step may be silent for minutes."""
+    try:
+        response = send(client)
+        with contextlib.closing(response):
+            client._raise_for_status(response)
+            stream = client._get_raw_response_socket(response)
+            connection.append(getattr(stream, "_sock", stream))
+            for message in client._stream_helper(response, decode=True):
+                said.put(message)
+    except Exception as error:  # whatever it is, the other side is waiting
+        said.put(error)
+    else:
+        said.put(None)
+
+
+def _carry(message: dict[str, Any], log: Log, progress: _Progress, what: str) -> None:
+    if "error" in message:
+        raise _refused(str(message["error"]), progress, what)
+    if "stream" in message:
+        text = str(message["stream"])
+        _note(text, progress)
+        if not OF_THE_ENGINE.match(text):
+            log("out", text.encode())
+    elif "status" in message and not message.get("progressDetail"):
+        identity = f"{message['id']}: " if message.get("id") else ""
+        log("out", f"{identity}{message['status']}\n".encode())
+
+
+def _note(text: str, progress: _Progress) -> None:
+    if found := STEP.match(text):
+        progress.step = text.strip()
+        progress.container = ""
+        if found[3].strip().upper().startswith("FROM") and progress.latest:
+            progress.stages.append(progress.latest)
+    elif found := RUNNING.match(text):
+        progress.container = found[1]
+    elif found := MADE.match(text):
+        progress.latest = found[1]
+
+
+def _measure(progress: _Progress) -> None:
+    """End a build whose image is too large already, or for which the disk has no room."""
+    with contextlib.suppress(*engine.Failure, KeyError):
+        client = engine.client()
+        size = int(client.inspect_image(progress.latest)["Size"]) if progress.latest else 0
+        if progress.container:
+            answer = client.get(client._url("/containers/{0}/json", progress.container), params={"size": 1})
+            size += int(client._result(answer, True).get("SizeRw") or 0)
+        if size > settings.CONTAINER_IMAGE_MAX_BYTES:
+            raise UserError(f"{too_large(size)}{_at(progress)}")
+    root = Path(engine.facts().root or "/nonexistent")
+    if root.is_dir() and shutil.disk_usage(root).free < settings.DISK_FREE_MIN_MIB << 20:
+        raise PlatformError(f"The disk of the container engine ({root}) is full, so a build was ended.")
+
+
+def _at(progress: _Progress) -> str:
+    return f" in {progress.step[:STEP_SHOWN_MAX]}" if progress.step else ""
+
+
+def _failed(error: Exception, progress: _Progress, what: str) -> Exception:
+    """The engine did not take it, or went away in the middle."""
+    if isinstance(error, docker.errors.APIError) and error.is_client_error():
+        return _refused(str(error.explanation or error), progress, what)
+    if isinstance(error, docker.errors.APIError) and error.explanation:
+        return _refused(str(error.explanation), progress, what)
+    return PlatformError(f"The container engine went away in a {what}: {error!r}")
+
+
+def _refused(words: str, progress: _Progress, what: str) -> UserError:
+    words = words.strip()[:2000]
+    if NEEDS_BUILDKIT.search(words):
+        words += "\nImages are built here without BuildKit, so RUN --mount, COPY --link and here-documents do not work."
+    if what == "pull":
+        return UserError(
+            f"The image could not be pulled: {words}\n"
+            "Check its name and its tag, and that its registry gives it to anybody."
+        )
+    if progress.step:
+        return UserError(f"{progress.step[:STEP_SHOWN_MAX]} failed: {words}")
+    return UserError(f"{DOCKERFILE} cannot be built: {words}")
