@@ -22,8 +22,10 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
 
+from services import manifest
+from services.manifest import Manifest
 from services.runtimes import home
-from services.sources import archive, program
+from services.sources import archive, program, reading
 from services.sources.archive import Archive, Entry, SourceRejected
 from services.sources.program import Parameter, RunSignature
 
@@ -42,6 +44,9 @@ __all__ = [
 ]
 
 PROGRAM = "src/program.py"
+DOCKERFILE = "Dockerfile"
+PYTHON, CONTAINER = "python", "docker"  # names of runtimes
+MAIN = "src/__main__.py"  # what `python -m src` runs
 PROGRAM_MAX_BYTES = 1024 * 1024
 README_MAX_BYTES = 50_000
 MODULES_MAX = 100  # read for the classes of the input; what is beyond is not described
@@ -49,6 +54,7 @@ MODULE_MAX_BYTES = 100_000
 REQUIREMENT_FILES = ("requirements.txt", "environment.yml", "environment.yaml", "pyproject.toml")
 OPENAPI_NAME = re.compile(r"openapi[^/]*\.(ya?ml|json)", re.IGNORECASE)
 NOT_OF_A_PROJECT = {".git", ".hg", ".venv", "venv", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+NO_SOURCE = "none"
 CHUNK_BYTES = 1024 * 1024
 IN_MEMORY_MAX_BYTES = 8 * 1024 * 1024
 
@@ -63,11 +69,13 @@ class Source:
     entries: int
     name: str
     run: RunSignature
+    runtime: str = PYTHON  # what it is a project for: src/program.py, or a Dockerfile
     modules: dict[str, str] = field(default_factory=dict)  # texts of the Python files below src, program.py among them
     requirements: str = ""  # the file that names the dependencies: requirements.txt, environment.yml or pyproject.toml
     openapi: str = ""  # text of the OpenAPI description in the zip
     openapi_name: str = ""
     readme: str = ""  # text of README.md
+    manifest: Manifest = field(default_factory=Manifest)  # planqk.json or qhub.json
     example_data: str = ""  # JSON text of input/data.json
     example_params: str = ""  # JSON text of input/params.json
     warnings: list[str] = field(default_factory=list)
@@ -77,15 +85,17 @@ class Source:
         return self.requirements != ""
 
 
-def check(file: IO[bytes], name: str = "") -> Source:
+def check(file: IO[bytes], name: str = "", *, runtime: str | None = None) -> Source:
     """Read every byte of the zip ``file`` (an UploadedFile will do) and say what it is.
 
+    For which ``runtime`` it is read, its files and its planqk.json tell where that is None.
     Raises SourceRejected. The file is left open, at its beginning.
     """
     sha256, size = _measure(file)
     try:
         with archive.opened(file, size=size) as project:
-            return _read(project, sha256=sha256, size=size, name=PurePosixPath(name.replace("\\", "/")).name)
+            shown = PurePosixPath(name.replace("\\", "/")).name
+            return _read(project, sha256=sha256, size=size, name=shown, runtime=runtime)
     finally:
         file.seek(0)
 
@@ -111,16 +121,21 @@ def unread(sha256: str) -> Source:
     return Source(sha256=sha256, size=0, unpacked_size=0, entries=0, name="", run=RunSignature(line=0))
 
 
-def kept(sha256: str) -> Source:
+def kept(sha256: str, *, runtime: str | None = None) -> Source:
     """What the zip in storage is, checked as on its first day. Raises OSError where there is none."""
     with default_storage.open(_key(sha256)) as file:
-        return check(file)
+        return check(file, runtime=runtime)
 
 
 def materialise(sha256: str) -> Path:
-    """The unpacked project on this host, read-only and readable by the users of jobs; unpacked on first use."""
+    """The unpacked project on this host, read-only and readable by the users of jobs; unpacked on first use.
+
+    Of a version that is an image and has no source: an empty folder.
+    """
     sources = home.jobs_home() / "sources"
-    folder = sources / sha256
+    folder = sources / (sha256 or NO_SOURCE)
+    if not sha256:
+        folder.mkdir(mode=0o555, parents=True, exist_ok=True)
     if folder.is_dir():
         return folder
     sources.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -149,6 +164,8 @@ def from_folder(folder: Path) -> IO[bytes]:
                 for link in links
             ]
         )
+    if special := [path.relative_to(folder) for path in files if not path.is_file()]:
+        raise SourceRejected([f"{path}: it is a special file, neither file nor folder. Remove it." for path in special])
     packed: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_MAX_BYTES)  # noqa: SIM115 (the caller closes)
     with zipfile.ZipFile(packed, "w") as target:
         for path in files:
@@ -179,7 +196,7 @@ def _measure(file: IO[bytes]) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def _read(project: Archive, *, sha256: str, size: int, name: str) -> Source:
+def _read(project: Archive, *, sha256: str, size: int, name: str, runtime: str | None) -> Source:
     files = {entry.path: entry for entry in project.files}
     openapi_names = sorted(path for path in files if OPENAPI_NAME.fullmatch(path))
     wanted = {
@@ -188,28 +205,43 @@ def _read(project: Archive, *, sha256: str, size: int, name: str) -> Source:
         "input/data.json": settings.INPUT_MAX_BYTES,
         "input/params.json": settings.INPUT_MAX_BYTES,
     } | dict.fromkeys(openapi_names[:1], settings.OPENAPI_MAX_BYTES)
+    manifest_name = next((path for path in manifest.NAMES if path in files), "")
+    wanted |= {manifest_name: manifest.MAX_BYTES}
     modules = sorted(path for path in files if path.startswith("src/") and path.endswith(".py") and path != PROGRAM)
     wanted |= dict.fromkeys(modules[:MODULES_MAX], MODULE_MAX_BYTES)
     texts, unpacked_size = _inflate_all(project, wanted)
 
-    problems = _layout_problems(files, name=name)
+    described = manifest.read(_text(texts.get(manifest_name, b"")), file=manifest_name)
+    is_container = _is_container(files, asked=runtime, hinted=described.runtime)
+    problems = _container_problems(files) if is_container else _layout_problems(files, name=name)
     problems += [
         _too_long(path, limit)
         for path, limit in wanted.items()
         if path in files and path not in texts and path in (PROGRAM, *openapi_names)
     ]
     warnings: list[str] = []
-    run = None
-    if PROGRAM in texts:
-        run = program.read_run(texts[PROGRAM], filename=PROGRAM, problems=problems, warnings=warnings)
+    run: RunSignature | None = None
+    tame: tuple[str, ...] = ()
+    if is_container:
+        run = RunSignature(line=0)
+    elif PROGRAM in texts:
+        main = MAIN if MAIN in files and not program.calls_run(texts.get(MAIN, b"")) else ""
+        others = {path: _text(texts[path]) for path in modules[:MODULES_MAX] if path in texts}
+        found = reading.read(texts[PROGRAM], filename=PROGRAM, main=main, modules=others)
+        run, tame = found.run, found.modules
+        problems += found.problems
+        warnings += found.warnings
+    elif MAIN in files and PROGRAM not in files:
+        run = program.without_run(MAIN, filename=PROGRAM, warnings=warnings)
     requirements = next((path for path in REQUIREMENT_FILES if path in files), "")
-    if not requirements:
+    if not requirements and not is_container:
         warnings.append(
             "requirements.txt: there is none, so the service runs on Python's standard library alone. "
             "If the code needs packages, name them there, one a line."
         )
     if len(openapi_names) > 1:
         warnings.append(f"{openapi_names[0]} describes the API; {', '.join(openapi_names[1:])} is ignored.")
+    warnings += described.notes
     if problems or run is None:
         raise SourceRejected(problems)
     return Source(
@@ -219,11 +251,13 @@ def _read(project: Archive, *, sha256: str, size: int, name: str) -> Source:
         entries=len(project.entries),
         name=name,
         run=run,
-        modules={path: _text(texts[path]) for path in (PROGRAM, *modules[:MODULES_MAX]) if path in texts},
+        runtime=CONTAINER if is_container else PYTHON,
+        modules={path: _text(texts[path]) for path in (PROGRAM, *tame) if path in texts and not is_container},
         requirements=requirements,
         openapi=_text(texts.get(openapi_names[0], b"")) if openapi_names else "",
         openapi_name=openapi_names[0] if openapi_names else "",
         readme=_text(texts.get("README.md", b"")),
+        manifest=described,
         example_data=_example("input/data.json", texts, warnings),
         example_params=_example("input/params.json", texts, warnings),
         warnings=warnings,
@@ -244,9 +278,35 @@ def _inflate_all(project: Archive, wanted: dict[str, int]) -> tuple[dict[str, by
     return texts, project.inflated
 
 
+def _is_container(files: dict[str, Entry], *, asked: str | None, hinted: str | None) -> bool:
+    """Whether a zip is a container project: as asked for, else a Dockerfile without a program that we could call."""
+    if asked is not None:
+        return asked == CONTAINER
+    return DOCKERFILE in files and (PROGRAM not in files or hinted == CONTAINER)
+
+
+def _container_problems(files: dict[str, Entry]) -> list[str]:
+    """Why the Dockerfile is not where it must be, and how to mend it; empty where it is."""
+    if DOCKERFILE in files:
+        return []
+    nested = sorted((path for path in files if path.endswith(f"/{DOCKERFILE}")), key=lambda path: path.count("/"))
+    if nested:
+        return [
+            f"{nested[0]}: it must lie at the top of the zip. Zip what is in the project folder, not the folder "
+            "itself: zip -r ../project.zip ."
+        ]
+    otherwise_spelt = [path for path in files if path.casefold() == DOCKERFILE.casefold()]
+    if otherwise_spelt:
+        return [f"{otherwise_spelt[0]}: it must be written {DOCKERFILE}. Rename it and zip again."]
+    return [
+        f"{DOCKERFILE}: it is missing at the top of the zip, and it says how the container is made. Add one, or choose "
+        "the runtime Python."
+    ]
+
+
 def _layout_problems(files: dict[str, Entry], *, name: str) -> list[str]:
     """Why src/program.py is not where it must be, and how to mend it; empty where it is."""
-    if PROGRAM in files:
+    if PROGRAM in files or MAIN in files:
         return []
     nested = sorted((path for path in files if path.endswith(f"/{PROGRAM}")), key=lambda path: path.count("/"))
     if nested:
@@ -265,11 +325,13 @@ def _layout_problems(files: dict[str, Entry], *, name: str) -> list[str]:
             f"program.py: it lies at the top of the zip, but it must be {PROGRAM}. "
             "Go to the folder that holds src and zip from there: zip -r ../project.zip ."
         ]
-    if "Dockerfile" in files:
+    if DOCKERFILE in files:
         return [
-            f"Dockerfile: container projects do not run here yet, only Python projects, and there is no {PROGRAM}. "
-            f"Put the code into {PROGRAM} with a function run(data, params); the template shows how."
+            f"{PROGRAM}: it is missing, and a service of the runtime Python starts there. This zip has a {DOCKERFILE}: "
+            "choose the runtime Container for it."
         ]
+    if any(path.endswith(f"/{DOCKERFILE}") or path.casefold() == DOCKERFILE.casefold() for path in files):
+        return _container_problems(files)
     found = ", ".join(sorted({path.split("/")[0] for path in files})[:5])
     return [
         f"{PROGRAM}: it is missing, and it is where a service starts. The top of {name or 'the zip'} holds "
@@ -283,7 +345,8 @@ def _too_long(path: str, limit: int) -> str:
 
 
 def _text(content: bytes) -> str:
-    return content.decode("utf-8-sig", "replace")
+    """A text that every database takes."""
+    return content.decode("utf-8-sig", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _example(path: str, texts: dict[str, bytes], warnings: list[str]) -> str:
@@ -313,7 +376,7 @@ def _unpack(project: Archive, folder: Path) -> None:
                 target.write(chunk)
         path.chmod(0o555 if entry.is_executable else 0o444)
     package = folder / "src" / "__init__.py"
-    if not package.exists():
+    if package.parent.is_dir() and not package.exists():  # a container project may have none
         package.touch(mode=0o444)
     for parent, _, _ in os.walk(folder):
         Path(parent).chmod(0o555)

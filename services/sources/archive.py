@@ -1,6 +1,8 @@
 """Reading a zip that somebody sent: its names are checked first, and its bytes are counted while they are inflated."""
 
+import re
 import stat
+import struct
 import unicodedata
 import zipfile
 import zlib
@@ -13,6 +15,8 @@ from typing import IO
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from services.sources import directory
+
 RATIO_MAX = 100
 PATH_MAX_BYTES = 1000
 NAME_MAX_BYTES = 255
@@ -20,8 +24,9 @@ DEPTH_MAX = 40
 PROBLEMS_SHOWN = 20
 CHUNK_BYTES = 256 * 1024
 RATIO_CHECKED_FROM_BYTES = 1024 * 1024  # for a single entry: a small file of zeros beside others harms nobody
-ENTRY_SIGNATURE = b"PK\x01\x02"
 LOCAL_HEADER_BYTES = 30
+OTHER_NAME = 0x7075  # an extra field: the name once more, in UTF-8
+DRIVE = re.compile(r"[A-Za-z]:")
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 LEFT_OUT_FOLDERS = {"__MACOSX", "__pycache__"}  # what Finder adds, and bytecode of another machine
 LEFT_OUT_NAMES = {".DS_Store"}
@@ -32,6 +37,7 @@ OTHER_FORMATS = (
     (b"BZh", "a bzip2 file"),
     (b"\xfd7zXZ", "an xz file"),
     (b"%PDF", "a PDF"),
+    (b"PK\x07\x08", "one part of a zip of several parts"),
 )
 ZIP_AGAIN = "Zip the project again from inside its folder: zip -r ../project.zip ."
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
@@ -90,10 +96,14 @@ class Archive:
                     self.inflated += len(chunk)
                     self._check_size(entry, size)
                     yield chunk
+            if size != entry.info.file_size:
+                raise zipfile.BadZipFile(f"it has {size:,} bytes and says that it has {entry.info.file_size:,}")
         except DAMAGED as error:
             if isinstance(error, ValidationError):
                 raise
-            raise SourceRejected([f"{shown(entry.path)}: its content is damaged ({error}). {ZIP_AGAIN}"]) from error
+            raise SourceRejected(
+                [f"{shown(entry.path)}: its content is damaged ({shown(str(error))}). {ZIP_AGAIN}"]
+            ) from error
 
     def _check_size(self, entry: Entry, size: int) -> None:
         limit = settings.SOURCE_UNPACKED_MAX_BYTES
@@ -118,19 +128,17 @@ class Archive:
 def opened(file: IO[bytes], *, size: int) -> Iterator[Archive]:
     """The zip in ``file`` of ``size`` bytes, with every name checked. Raises SourceRejected."""
     _check_format(file)
-    _check_count(file)
+    found = _directory(file, size=size)
     file.seek(0)
     try:
         opened_zip = zipfile.ZipFile(file)
     except UnicodeDecodeError as error:
         raise SourceRejected([_not_utf8(bytes(error.object))]) from error
     except DAMAGED as error:
-        raise SourceRejected([f"The zip is damaged ({error}), or its upload was cut short. {ZIP_AGAIN}"]) from error
+        words = f"The zip is damaged ({shown(str(error))}), or its upload was cut short. {ZIP_AGAIN}"
+        raise SourceRejected([words]) from error
     with opened_zip:
-        infos = opened_zip.infolist()
-        if len(infos) > settings.SOURCE_MAX_ENTRIES:
-            raise _too_many("entries", len(infos))
-        yield Archive(opened_zip, _checked_entries(infos, size=size), size=size)
+        yield Archive(opened_zip, _checked_entries(opened_zip.infolist(), end=found.start), size=size)
 
 
 def plain_entry(path: PurePath) -> zipfile.ZipInfo:
@@ -167,18 +175,15 @@ def _check_format(file: IO[bytes]) -> None:
     raise SourceRejected([f"The file is not a zip: {what}. {ZIP_AGAIN}"])
 
 
-def _check_count(file: IO[bytes]) -> None:
-    """Refuse a flood of entries before `zipfile` makes an object of each.
-
-    A zip inside the zip has such signatures too, so this is a generous bound; the exact one comes after parsing.
-    """
-    found, tail = 0, b""
-    file.seek(0)
-    while chunk := file.read(CHUNK_BYTES):
-        found += (tail + chunk).count(ENTRY_SIGNATURE)
-        tail = chunk[-(len(ENTRY_SIGNATURE) - 1) :]
-        if found > 10 * settings.SOURCE_MAX_ENTRIES:
-            raise _too_many("entries", found)
+def _directory(file: IO[bytes], *, size: int) -> directory.Directory:
+    """Where the list of entries lies. A flood of them is refused before `zipfile` makes an object of each."""
+    try:
+        found = directory.find(file, size=size, entries_max=settings.SOURCE_MAX_ENTRIES)
+    except directory.Misleading as error:
+        raise SourceRejected([f"The zip is damaged ({error}), or its upload was cut short. {ZIP_AGAIN}"]) from error
+    if found.count > settings.SOURCE_MAX_ENTRIES:
+        raise _too_many("entries", found.count)
+    return found
 
 
 def _too_many(what: str, count: int) -> SourceRejected:
@@ -190,7 +195,7 @@ def _too_many(what: str, count: int) -> SourceRejected:
     )
 
 
-def _checked_entries(infos: list[zipfile.ZipInfo], *, size: int) -> list[Entry]:
+def _checked_entries(infos: list[zipfile.ZipInfo], *, end: int) -> list[Entry]:
     problems: list[str] = []
     entries: list[Entry] = []
     for info in infos:
@@ -202,7 +207,7 @@ def _checked_entries(infos: list[zipfile.ZipInfo], *, size: int) -> list[Entry]:
             mode = info.external_attr >> 16
             is_folder = name.endswith("/") or stat.S_ISDIR(mode)
             entries.append(Entry(path=path, is_folder=is_folder, is_executable=bool(mode & 0o111), info=info))
-    problems += _collisions(entries) or _overlaps(infos, size=size)
+    problems += _collisions(entries) or _misplaced(infos, end=end)
     if problems:
         raise SourceRejected(problems)
     return entries
@@ -230,14 +235,14 @@ def _problem(name: str, info: zipfile.ZipInfo) -> str:
     parts = name.split("/")
     kind = stat.S_IFMT(info.external_attr >> 16)
     rules: Iterable[tuple[bool, str]] = (
-        (not name.isprintable(), f"its name has control characters. Rename it. {ZIP_AGAIN}"),
+        (not name.isprintable(), f"its name has control characters or invisible ones. Rename it. {ZIP_AGAIN}"),
         (
             "\\" in name,
             "its name has a backslash, as some old Windows programs write. Zip with another program: paths "
             "need forward slashes.",
         ),
         (
-            name.startswith("/") or (len(parts[0]) == 2 and parts[0][1] == ":"),
+            name.startswith("/") or DRIVE.match(name) is not None,
             f"its path is absolute, so it would be written outside the project. {ZIP_AGAIN}",
         ),
         (".." in parts, f"its path has `..`, so it would be written outside the project. {ZIP_AGAIN}"),
@@ -261,23 +266,46 @@ def _problem(name: str, info: zipfile.ZipInfo) -> str:
             "it is encrypted, and the build has no password. Zip again without one.",
         ),
         (
+            info.volume != 0,
+            f"it lies in another part of a zip of several parts. {ZIP_AGAIN}",
+        ),
+        (
             info.compress_type not in METHODS,
             f"it is packed by method {info.compress_type}, which only some programs read. {ZIP_AGAIN}",
+        ),
+        (
+            _other_name(info) not in ("", name),
+            f"it has a second name, {shown(_other_name(info))}, and programs differ about which counts. {ZIP_AGAIN}",
         ),
     )
     return next((words for is_broken, words in rules if is_broken), "")
 
 
+def _other_name(info: zipfile.ZipInfo) -> str:
+    """The name in an extra field that counts for some programs; empty where there is none, or it is out of date."""
+    name = info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437")
+    extra = info.extra
+    while len(extra) >= 4:  # `zipfile` has checked the lengths
+        kind, length = struct.unpack_from("<HH", extra)
+        if kind == OTHER_NAME and extra[4:9] == struct.pack("<BL", 1, zlib.crc32(name)):
+            return extra[9 : 4 + length].decode("utf-8", "backslashreplace")
+        extra = extra[4 + length :]
+    return ""
+
+
 def _collisions(entries: list[Entry]) -> list[str]:
     """Entries that would land on one another, here or on a disk that knows neither case nor accents' spelling."""
     problems: list[str] = []
-    folders: dict[str, str] = {}
+    known: set[str] = set()
+    folders: set[str] = set()
     for entry in entries:
-        parents = PurePosixPath(entry.path).parents
-        paths = ([entry.path] if entry.is_folder else []) + [str(parent) for parent in parents if str(parent) != "."]
-        folders |= {_same(path): path for path in paths}
-    if len(folders) > settings.SOURCE_MAX_ENTRIES:
-        raise _too_many("folders", len(folders))
+        path = entry.path if entry.is_folder else entry.path.rpartition("/")[0]
+        while path and path not in known:
+            known.add(path)
+            folders.add(_same(path))
+            path = path.rpartition("/")[0]
+        if len(folders) > settings.SOURCE_MAX_ENTRIES:
+            raise _too_many("folders", len(folders))
     seen: dict[str, str] = {}
     for entry in entries:
         key = _same(entry.path)
@@ -300,14 +328,19 @@ def _same(path: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
-def _overlaps(infos: list[zipfile.ZipInfo], *, size: int) -> list[str]:
-    """Entries that share packed bytes: how a small zip unpacks to a huge one without a suspicious ratio."""
+def _misplaced(infos: list[zipfile.ZipInfo], *, end: int) -> list[str]:
+    """Entries that share packed bytes, which is how a small zip unpacks to a huge one without a suspicious ratio; and
+    what lies before the first of them, which another program may take for the zip. ``end`` is that of their bytes.
+    """
     if not infos:
         return []
     in_order = sorted(infos, key=lambda info: info.header_offset)
-    ends = [*(info.header_offset for info in in_order), size][1:]
+    if in_order[0].header_offset != 0:
+        return [f"{shown(in_order[0].filename)}: it should begin the zip, and something is before it. {ZIP_AGAIN}"]
+    ends = [*(info.header_offset for info in in_order), end][1:]
     return [
-        f"{shown(info.filename)}: its bytes overlap with those of another entry, as no zip program writes. {ZIP_AGAIN}"
-        for info, end in zip(in_order, ends, strict=True)
-        if info.header_offset + LOCAL_HEADER_BYTES + info.compress_size > end
+        f"{shown(info.filename)}: its bytes overlap with those of another entry or end outside the zip, as no zip "
+        f"program writes. {ZIP_AGAIN}"
+        for info, its_end in zip(in_order, ends, strict=True)
+        if info.header_offset + LOCAL_HEADER_BYTES + info.compress_size > its_end
     ]
