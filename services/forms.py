@@ -13,13 +13,15 @@ from django.utils.datastructures import MultiValueDict
 
 from portal.accounts.actors import Actor
 from portal.accounts.models import Account, Application
-from services import contracts, publication, publishing, subscriptions
+from services import contracts, operating, publication, publishing, runtimes, subscriptions, variables
 from services.models import Service, ServiceShare, ServiceVersion, Subscription
+from services.runtimes import image_names
 
 MEMORY_UNITS = {"MiB": 1, "GiB": 1024}
 TIME_UNITS = {"seconds": 1, "minutes": 60, "hours": 3600}
 MILLIS_A_VCPU = 1000
 INPUT_CHECKS = (("refuse", "Refuse what breaks the description"), ("any", "Take any input"))
+DEFAULT_INTERPRETER = "default"
 KEPT = {"hx-preserve": True}  # htmx swaps the form around a chosen file, so that a refusal loses nothing
 NAME_MAX = Service._meta.get_field("name").max_length
 SUMMARY_MAX = Service._meta.get_field("summary").max_length
@@ -78,6 +80,9 @@ class VcpuField(forms.DecimalField):
         vcpus = super().clean(value)
         return None if vcpus is None else int(vcpus * MILLIS_A_VCPU)
 
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
+
     def prepare_value(self, value: Any) -> Any:
         return in_vcpus(value) if isinstance(value, int) else value
 
@@ -101,6 +106,117 @@ class TagsField(forms.CharField):
 
     def prepare_value(self, value: Any) -> Any:
         return ", ".join(value) if isinstance(value, list) else value
+
+
+class CeilingField(forms.IntegerField):
+    """A number of things at once; empty means no limit, which the verbs call 0."""
+
+    def clean(self, value: Any) -> int:
+        return super().clean(value) or 0
+
+
+def interpreter_field(*, kept: str = "") -> forms.Field | None:
+    """The choice among the interpreters of this host, ``kept`` among them; None where there is no choice."""
+    known = runtimes.interpreters()
+    named = [(number, f"Python {number}") for number in known]
+    if kept and kept not in known:
+        named.append((kept, f"Python {kept} (this host has it no longer)"))
+    if len(named) < 2:
+        return None
+    default = f"Default (now {known[0]})" if known else "Default"
+    return forms.TypedChoiceField(
+        label="Python",
+        choices=[(DEFAULT_INTERPRETER, default), *named],
+        initial=kept or DEFAULT_INTERPRETER,
+        coerce=lambda choice: "" if choice == DEFAULT_INTERPRETER else choice,
+        empty_value=None,
+        required=False,
+        help_text="Which interpreter builds and runs it. The default is what the host prefers when the build begins.",
+    )
+
+
+def operation_fields(of: ServiceVersion | None = None) -> dict[str, forms.Field]:
+    """How a version is run: what may change without a new one. They begin as ``of`` is run."""
+    of = of or ServiceVersion()
+    return {
+        "retryable": forms.BooleanField(
+            label="Start again after a cut",
+            required=False,
+            initial=of.retryable,
+            help_text=(
+                "A job whose sandbox or host went away is started again by itself, up to "
+                f"{settings.JOB_ATTEMPTS_MAX} starts in all. Its code may then run twice, in part or whole: switch it "
+                "on only where that does no harm. Off, such a job fails as lost."
+            ),
+        ),
+        "warm_start": forms.BooleanField(
+            label="Warm start",
+            required=False,
+            initial=of.warm_start,
+            help_text=(
+                "For the runtime Python: jobs of one account start as copies of an interpreter that has imported your "
+                "program already, in milliseconds. Code at the top of your modules then runs once for many jobs, so "
+                "open no connection and start no thread there."
+            ),
+        ),
+        "concurrency": CeilingField(
+            label="At the same time",
+            required=False,
+            min_value=1,
+            max_value=operating.CONCURRENCY_MAX,
+            initial=of.concurrency,
+            widget=forms.NumberInput(attrs={"placeholder": "no limit", "inputmode": "numeric"}),
+            help_text=(
+                "How many jobs of this version run at once, whoever started them; the others wait. Set it where "
+                "something behind your code takes only so many. Empty: no limit but those of the operator."
+            ),
+        ),
+    }
+
+
+class RuntimeSelect(forms.Select):
+    """The runtimes; what this instance cannot run is shown and cannot be chosen."""
+
+    def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        option = super().create_option(name, value, *args, **kwargs)
+        if value and runtimes.refusal(str(value)):
+            option["attrs"]["disabled"] = True
+        return option
+
+
+def code_fields(of: ServiceVersion | None = None) -> dict[str, forms.Field]:
+    """What runs the code, and an image in place of a zip. They begin as in ``of``."""
+    reason = runtimes.refusal(ServiceVersion.RuntimeName.DOCKER)
+    kept = f"As in {of.number}, or as the new zip tells" if of else "As the zip tells"
+    fields: dict[str, forms.Field] = {
+        "runtime": forms.ChoiceField(
+            required=False,
+            choices=[("", kept), *ServiceVersion.RuntimeName.choices],
+            widget=RuntimeSelect,
+            help_text=(
+                f"Containers do not run here now. {reason}"
+                if reason
+                else "Python calls run() in src/program.py. Container builds the Dockerfile at the top of the zip."
+            ),
+        )
+    }
+    if not reason:
+        fields["image"] = forms.CharField(
+            label="Image instead of a zip",
+            required=False,
+            max_length=image_names.MAX_LENGTH,
+            initial=of.image if of else "",
+            widget=forms.TextInput(
+                attrs={
+                    "autocomplete": "off",
+                    "autocapitalize": "none",
+                    "spellcheck": "false",
+                    "placeholder": "none",
+                }
+            ),
+            help_text="One that its registry gives to anybody, such as registry.example/team/solver:1.2.",
+        )
+    return fields
 
 
 class DescribedForm(forms.Form):
@@ -140,33 +256,42 @@ class CodeForm(forms.Form):
         super().__init__(*args, **kwargs)
         time_limit_max = in_words(settings.JOB_TIME_LIMIT_SECONDS_MAX, TIME_UNITS)
         megabytes = settings.SOURCE_MAX_BYTES // (1024 * 1024)
-        self.fields[
-            "upload"
-        ].help_text = f"A zip of at most {megabytes} MB that holds src/program.py with a function run()."
+        self.fields |= code_fields()
+        upload = self.fields["upload"]
+        upload.help_text = (
+            f"A zip of at most {megabytes} MB with src/program.py and its function run(), or a Dockerfile."
+        )
+        upload.required = "image" not in self.fields
         self.fields |= {
             "cpu_millis": VcpuField(
                 label="vCPU",
                 max_millis=settings.JOB_CPU_MILLIS_MAX,
                 initial=settings.JOB_CPU_MILLIS_DEFAULT,
-                help_text=f"At most {in_vcpus(settings.JOB_CPU_MILLIS_MAX)}.",
+                help_text=(
+                    f"At most {in_vcpus(settings.JOB_CPU_MILLIS_MAX)}. Threads beyond it share it: a job gets slower, "
+                    "it does not fail."
+                ),
             ),
             "memory_mib": QuantityField(
                 label="Memory",
                 units=MEMORY_UNITS,
                 of="memory",
                 initial=settings.JOB_MEMORY_MIB_DEFAULT,
-                help_text=f"At most {in_words(settings.JOB_MEMORY_MIB_MAX, MEMORY_UNITS)}.",
+                help_text=(
+                    f"At most {in_words(settings.JOB_MEMORY_MIB_MAX, MEMORY_UNITS)}. A job that needs more is ended "
+                    "as out of memory. Files in /tmp count."
+                ),
             ),
             "time_limit_seconds": QuantityField(
                 label="Time limit",
                 units=TIME_UNITS,
                 of="time limit",
                 initial=settings.JOB_TIME_LIMIT_SECONDS_DEFAULT,
-                help_text=f"A job is ended after it. At most {time_limit_max}.",
+                help_text=f"From its start; what runs longer is ended, without a result. At most {time_limit_max}.",
             ),
             "network": forms.ChoiceField(
                 choices=ServiceVersion.Network.choices,
-                initial=ServiceVersion.Network.NONE,
+                initial=publishing.default_network(),
                 disabled=not settings.JOB_NETWORK_ALLOWED,
                 help_text=(
                     "Open lets your code reach other hosts, and other hosts reach what your code sends."
@@ -192,15 +317,22 @@ class CodeForm(forms.Form):
                 help_text="How its endpoint answers. Keep the current one unless clients of 2022 call it.",
             ),
         }
+        if (interpreter := interpreter_field()) is not None:
+            self.fields["interpreter"] = interpreter
+        self.fields |= operation_fields()
 
 
 class ServiceForm(DescribedForm, CodeForm):
     """A new service with its first version."""
 
     def create(self, *, account: Account, by: Actor) -> Service | None:
-        """The service; None where it was refused, with the reasons at their fields."""
+        """The service; None where it was refused, with the reasons at their fields.
+
+        Resources that nobody touched are those of the project's planqk.json, if it has some.
+        """
+        untouched = dict.fromkeys(name for name in publishing.MANIFEST_WORDS if name not in self.changed_data)
         try:
-            return publishing.create_service(account=account, by=by, **self.cleaned_data)
+            return publishing.create_service(account=account, by=by, **(self.cleaned_data | untouched))
         except ValidationError as refusal:
             self.add_error(None, refusal)
             return None
@@ -223,6 +355,9 @@ class VersionForm(CodeForm):
             initial["network"] = ServiceVersion.Network.NONE  # it may have been allowed when the latest was added
         super().__init__(*args, initial=initial, **kwargs)
         self.service = service
+        if (interpreter := interpreter_field(kept=latest.interpreter)) is not None:
+            self.fields["interpreter"] = interpreter
+        self.fields |= operation_fields(latest) | code_fields(latest)
         self.fields["upload"].required = False
         self.fields["upload"].help_text += f" Without one, the code of {latest.number} stays."
         self.fields["openapi_file"].help_text = (
@@ -255,6 +390,75 @@ class SettingsForm(DescribedForm):
         except ValidationError as refusal:
             self.add_error(None, refusal)
             return None
+
+
+class OperationForm(forms.Form):
+    """How a version is run, changed without a new version."""
+
+    def __init__(self, *args: Any, version: ServiceVersion, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.version = version
+        self.fields |= operation_fields(version)
+        if version.runtime != ServiceVersion.RuntimeName.PYTHON:
+            del self.fields["warm_start"]  # a container imports what it likes
+
+    def save(self, *, by: Actor) -> ServiceVersion | None:
+        """The changed version; None where it was refused, with the reasons at their fields."""
+        try:
+            return operating.operate(version=self.version, by=by, **self.cleaned_data)
+        except ValidationError as refusal:
+            self.add_error(None, refusal)
+            return None
+
+
+class VariableForm(forms.Form):
+    """A variable of a version: a new one, or another value for one that there is."""
+
+    name = forms.CharField(
+        max_length=variables.NAME_MAX,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false", "class": "mono"}
+        ),
+    )
+    value = forms.CharField(
+        required=False,
+        strip=False,
+        widget=forms.Textarea(
+            attrs={"rows": 2, "autocomplete": "off", "autocapitalize": "off", "spellcheck": "false", "class": "mono"}
+        ),
+    )
+    is_secret = forms.BooleanField(
+        label="Secret",
+        required=False,
+        help_text="Encrypted, shown to nobody again, and masked in logs.",
+    )
+
+    def __init__(self, *args: Any, before: variables.Shown | None = None, **kwargs: Any) -> None:
+        self.before = before
+        if before is not None:
+            kwargs.setdefault("auto_id", f"id_{before.name}_%s")
+            kwargs["initial"] = {"name": before.name, "value": before.value or "", "is_secret": before.is_secret}
+        super().__init__(*args, **kwargs)
+        if before is not None:
+            self.fields["name"].widget = forms.HiddenInput()
+        if before is not None and before.is_secret:
+            self.fields["value"].help_text = "Its value is kept as long as this stays empty."
+
+    def clean_value(self) -> str:
+        """As it was typed, but for what a browser makes of line ends, and the one behind a pasted line."""
+        value = str(self.cleaned_data["value"]).replace("\r\n", "\n")
+        return value[:-1] if value.count("\n") == 1 and value.endswith("\n") else value
+
+    def save(self, *, version: ServiceVersion, by: Actor) -> bool:
+        """Whether it was set; else the reasons are at their fields."""
+        given = self.cleaned_data
+        is_kept = not given["value"] and (given["is_secret"] or (self.before is not None and self.before.is_secret))
+        try:
+            variables.set_variable(version=version, by=by, **(given | ({"value": None} if is_kept else {})))
+        except ValidationError as refusal:
+            self.add_error(None, refusal)
+            return False
+        return True
 
 
 class SubscribeForm(forms.Form):

@@ -20,12 +20,16 @@ from django.utils.text import slugify
 
 from portal.accounts.actors import Actor
 from portal.accounts.models import Account
-from services import builds, contracts, sources, subscriptions
+from services import builds, contracts, manifest, runtimes, sources, subscriptions, variables
 from services.contracts import Contract, ContractRejected
+from services.manifest import Manifest
 from services.models import Service, ServiceTag, ServiceVersion
+from services.operating import operation
+from services.runtimes import image_names
 from services.sources import Source, SourceRejected
 
 FIRST_NUMBER = "1.0.0"
+INTERPRETER = re.compile(r"3\.\d{1,3}", re.ASCII)
 NUMBER = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re.ASCII)
 CPU_MILLIS_MIN = 100
 MEMORY_MIB_MIN = 64
@@ -42,6 +46,10 @@ RESOURCES = {  # argument: (least, name of the default, name of the ceiling, in 
         "JOB_TIME_LIMIT_SECONDS_MAX",
         "seconds",
     ),
+}
+MANIFEST_WORDS: dict[str, Callable[[int], str]] = {
+    "cpu_millis": lambda millis: f"{millis / 1000:g} vCPU",
+    "memory_mib": lambda mebibytes: f"{mebibytes:,} MiB of memory",
 }
 
 # Asked before a service is deleted: the layers above know things that this one does not.
@@ -60,21 +68,28 @@ def create_service(
     account: Account,
     by: Actor,
     name: str,
-    upload: File,
+    upload: File | None = None,
+    image: str = "",
     summary: str = "",
     description: str = "",
     tags: Iterable[str] = (),
     openapi_file: File | None = None,
-    runtime: str = ServiceVersion.RuntimeName.PYTHON,
+    runtime: str | None = None,
     cpu_millis: int | None = None,
     memory_mib: int | None = None,
     time_limit_seconds: int | None = None,
-    network: str = ServiceVersion.Network.NONE,
+    network: str | None = None,
+    interpreter: str | None = None,
+    retryable: bool | None = None,
+    concurrency: int | None = None,
+    warm_start: bool | None = None,
     dialect: str | None = None,
     validates_input: bool | None = None,
     slug: str = "",
 ) -> Service:
-    """Offer a new service with version 1.0.0, whose build is asked for. None for a resource means the default.
+    """Offer a new service with version 1.0.0, whose build is asked for. Its code is ``upload``, which itself tells the
+    runtime where that is None, or the ``image`` of a registry. None for a resource means what the project's
+    own planqk.json asks for, within what is possible here, else the default. A concurrency of 0 means no limit.
 
     The slug is made from the name, with a number behind it where the account has such a service already; a given
     ``slug`` must be free.
@@ -82,18 +97,24 @@ def create_service(
     asked = {"cpu_millis": cpu_millis, "memory_mib": memory_mib, "time_limit_seconds": time_limit_seconds}
     words = _checked_words(name=name, summary=summary, description=description)
     tags = checked_tags(tags)
-    settled = _settled(runtime=runtime, network=network, **asked)
+    brought = _brought(upload, image.strip(), runtime or None)
+    settled = _settled(runtime=brought.runtime, network=network or default_network(), **asked)
     settled |= _called(dialect or ServiceVersion.Dialect.CURRENT, validates_input is not False)
-    source = _checked_source(upload)
+    settled |= operation(retryable=retryable, concurrency=concurrency, warm_start=warm_start)
+    settled["interpreter"] = _checked_interpreter(interpreter or "", brought.runtime)
+    source = brought.source
+    taken = {name: value for name, value in resources_of(source.manifest).items() if asked[name] is None}
+    settled |= taken
+    source.warnings.extend(manifest.note(source.manifest, taken, MANIFEST_WORDS))
     contract, origin = _described(source, openapi_file, name=words["name"], summary=words["summary"])
-    sources.store(upload, sha256=source.sha256)
+    brought.store()
     with transaction.atomic():
         Account.objects.select_for_update().get(pk=account.pk)  # two at once get two slugs
         service = Service(account=account, slug=_free_slug(account, slug, words["name"]), created_by=by.user, **words)
         _validate(service)
         service.save()
         _set_tags(service, tags)
-        version = _new_version(service, by, FIRST_NUMBER, _code_of(source), contract, origin, settled)
+        version = _new_version(service, by, FIRST_NUMBER, brought.code(), contract, origin, settled)
         builds.request_build(version=version, by=by)
     return service
 
@@ -104,6 +125,7 @@ def add_version(
     by: Actor,
     number: str | None = None,
     upload: File | None = None,
+    image: str = "",
     openapi_file: File | None = None,
     text: str | None = None,
     of: ServiceVersion | None = None,
@@ -112,11 +134,15 @@ def add_version(
     memory_mib: int | None = None,
     time_limit_seconds: int | None = None,
     network: str | None = None,
+    interpreter: str | None = None,
+    retryable: bool | None = None,
+    concurrency: int | None = None,
+    warm_start: bool | None = None,
     dialect: str | None = None,
     validates_input: bool | None = None,
 ) -> ServiceVersion:
     """Add a version and ask for its build. What is None stays as in ``of``, else as in the latest version; the number
-    grows by a minor.
+    grows by a minor. Its variables are those of that version. A concurrency of 0 means no limit.
 
     The API description: ``openapi_file`` or its edited ``text``, else that of a new zip, else one that a person brought
     or wrote stays, else a new default.
@@ -124,10 +150,15 @@ def add_version(
     latest = of or service.versions.latest("id")
     asked = {"cpu_millis": cpu_millis, "memory_mib": memory_mib, "time_limit_seconds": time_limit_seconds}
     kept = {key: getattr(latest, key) if value is None else value for key, value in asked.items()}
-    settled = _settled(runtime=runtime or latest.runtime, network=network or latest.network, **kept)
+    brought = _newly_brought(latest, upload, image.strip(), runtime or None)
+    chosen = brought.runtime if brought else latest.runtime
+    settled = _settled(runtime=chosen, network=network or latest.network, **kept)
     validates_input = latest.validates_input if validates_input is None else validates_input
     settled |= _called(dialect or latest.dialect, validates_input)
-    if upload is None:
+    settled |= operation(latest, retryable=retryable, concurrency=concurrency, warm_start=warm_start)
+    interpreter = latest.interpreter if interpreter is None else interpreter
+    settled["interpreter"] = _checked_interpreter(interpreter, chosen, kept=latest.interpreter)
+    if brought is None:
         code = _Code.of(latest)
         contract, origin = contracts.load(latest.openapi), latest.openapi_origin
         if openapi_file is not None:
@@ -135,16 +166,16 @@ def add_version(
         elif text is not None:
             contract, origin = _written(text), ServiceVersion.OpenapiOrigin.EDITED
     else:
-        source = _checked_source(upload)
-        code = _code_of(source)
+        source, code = brought.source, brought.code()
         if openapi_file is None and not source.openapi and latest.openapi_origin in BROUGHT:
             contract, origin = contracts.load(latest.openapi), latest.openapi_origin
         else:
             contract, origin = _described(source, openapi_file, name=service.name, summary=service.summary)
-        sources.store(upload, sha256=source.sha256)
+        brought.store()
     with transaction.atomic():
         service = _locked(service)
         version = _new_version(service, by, _checked_number(service, number), code, contract, origin, settled)
+        variables.copy_variables(source=latest, target=version)
         service.save(update_fields=["updated_at"])
         builds.request_build(version=version, by=by)
     return version
@@ -177,7 +208,8 @@ def default_description(version: ServiceVersion) -> Contract:
     """The description that ``version`` would have if its provider had brought none."""
     service = version.service
     try:
-        source = sources.kept(version.source_sha256)
+        unread = sources.unread(version.source_sha256)
+        source = sources.kept(version.source_sha256, runtime=version.runtime) if version.source_sha256 else unread
     except (OSError, SourceRejected):  # the limits may have become stricter; the rest of the description is the same
         source = sources.unread(version.source_sha256)
     return contracts.default(name=service.name, summary=service.summary, source=source)
@@ -256,6 +288,7 @@ class _Code:
     source_sha256: str
     source_size: int
     source_name: str
+    image: str
     warnings: list[str]
 
     @classmethod
@@ -263,10 +296,71 @@ class _Code:
         return cls(**{name: getattr(version, name) for name in cls.__dataclass_fields__})
 
 
-def _code_of(source: Source) -> _Code:
-    return _Code(
-        source_sha256=source.sha256, source_size=source.size, source_name=source.name[-255:], warnings=source.warnings
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Brought:
+    """Code that a provider brings: a checked zip, or an image of a registry."""
+
+    source: Source
+    runtime: str
+    upload: File | None = None
+    image: str = ""
+
+    def code(self) -> _Code:
+        return _Code(
+            source_sha256=self.source.sha256,
+            source_size=self.source.size,
+            source_name=(self.image or self.source.name)[-255:],
+            image=self.image,
+            warnings=self.source.warnings,
+        )
+
+    def store(self) -> None:
+        """Keep the zip."""
+        if self.upload is not None:
+            sources.store(self.upload, sha256=self.source.sha256)
+
+
+def _brought(upload: File | None, image: str, runtime: str | None) -> _Brought:
+    """The code of a version, for the runtime that was chosen or that it itself tells. Raises ValidationError."""
+    if upload is not None and image:
+        raise ValidationError({"image": "Send a zip or name an image, not both: which of them is it?"})
+    if upload is None and not image:
+        raise ValidationError({"upload": "Send the zip of your project, or name an image of a registry."})
+    if runtime is not None and runtime not in ServiceVersion.RuntimeName:
+        names = ", ".join(ServiceVersion.RuntimeName)
+        raise ValidationError({"runtime": f"There is no runtime {runtime[:16]!r}. Choose one of {names}."})
+    if upload is not None:
+        source = _checked_source(upload, runtime)
+        _refuse_without_engine(source.runtime, field="runtime" if runtime else "upload")
+        return _Brought(source=source, runtime=source.runtime, upload=upload)
+    if runtime == ServiceVersion.RuntimeName.PYTHON:
+        raise ValidationError({"image": "An image is run by the runtime Container. Choose that, or send a zip."})
+    if reason := image_names.problem_with(image):
+        raise ValidationError({"image": reason})
+    _refuse_without_engine(ServiceVersion.RuntimeName.DOCKER, field="image")
+    return _Brought(source=sources.unread(""), runtime=ServiceVersion.RuntimeName.DOCKER, image=image)
+
+
+def _newly_brought(latest: ServiceVersion, upload: File | None, image: str, runtime: str | None) -> _Brought | None:
+    """The code of the version after ``latest``; None where it stays. Raises ValidationError."""
+    if upload is not None or (image and image != latest.image):
+        return _brought(upload, image if image != latest.image else "", runtime)
+    if runtime not in (None, latest.runtime):
+        raise ValidationError(
+            {"runtime": f"The code of {latest.number} is for another runtime. Send a zip for this one."}
+        )
+    _refuse_without_engine(latest.runtime, field="runtime")
+    return None
+
+
+def _refuse_without_engine(runtime: str, *, field: str) -> None:
+    if reason := runtimes.refusal(runtime):
+        raise ValidationError(
+            {
+                field: f"This is a container, and containers do not run here: {reason} Nothing was created. Ask the "
+                "operator, or send a project with src/program.py, which runs as Python."
+            }
+        )
 
 
 def _new_version(
@@ -282,6 +376,7 @@ def _new_version(
         source_sha256=code.source_sha256,
         source_size=code.source_size,
         source_name=code.source_name,
+        image=code.image,
         **settled,
     )
     _validate(version)
@@ -368,9 +463,41 @@ def _settled(*, runtime: str, network: str, **resources: int | None) -> dict[str
     return settled
 
 
-def _checked_source(upload: File) -> Source:
+def default_network() -> str:
+    """The network of a version whose provider chose none."""
+    is_open = settings.JOB_NETWORK_DEFAULT == ServiceVersion.Network.OPEN and settings.JOB_NETWORK_ALLOWED
+    return ServiceVersion.Network.OPEN if is_open else ServiceVersion.Network.NONE
+
+
+def resources_of(found: Manifest) -> dict[str, int]:
+    """What the project itself asks for, within what this instance allows."""
+    bounds = {name: (RESOURCES[name][0], getattr(settings, RESOURCES[name][2])) for name in MANIFEST_WORDS}
+    return manifest.within(found, **bounds)
+
+
+def _checked_interpreter(number: str, runtime: str, *, kept: str = "") -> str:
+    """The version of Python that jobs shall run on; empty for the default of the host. Raises ValidationError.
+
+    The one ``kept`` may be gone from this host meanwhile: then the build says so.
+    """
+    if not number or runtime != ServiceVersion.RuntimeName.PYTHON:
+        return ""
+    if number == kept:
+        return kept
+    known = runtimes.interpreters()
+    if not INTERPRETER.fullmatch(number) or (known and number not in known):
+        raise ValidationError(
+            {
+                "interpreter": f"There is no Python {number[:16]} for jobs here. Choose one of {', '.join(known)}, or "
+                "ask the operator to install it."
+            }
+        )
+    return number
+
+
+def _checked_source(upload: File, runtime: str | None) -> Source:
     try:
-        return sources.check(upload, name=upload.name or "")
+        return sources.check(upload, name=upload.name or "", runtime=runtime)
     except SourceRejected as rejected:
         raise ValidationError({"upload": rejected.messages}) from rejected
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from services.views import builds, contracts, publication, services, usage, versions
+from services.views import builds, contracts, publication, runtime, services, usage, versions
 
 app_name = "services"
 urlpatterns = [
@@ -16,6 +16,7 @@ urlpatterns = [
     path("<uuid:service_id>/", services.detail, name="detail"),
     path("<uuid:service_id>/api/", contracts.api, name="api"),
     path("<uuid:service_id>/api/openapi.<str:kind>", contracts.download, name="openapi_download"),
+    path("<uuid:service_id>/runtime/", runtime.index, name="runtime"),
     path("<uuid:service_id>/settings/", services.settings, name="settings"),
     path("<uuid:service_id>/publication/", publication.index, name="publication"),
     path("<uuid:service_id>/shares/", publication.share, name="share"),
@@ -26,6 +27,13 @@ urlpatterns = [
     path("<uuid:service_id>/versions/", versions.index, name="versions"),
     path("<uuid:service_id>/versions/new/", versions.create, name="version_create"),
     path("<uuid:service_id>/versions/<uuid:version_id>/rebuild/", versions.rebuild, name="rebuild"),
+    path("<uuid:service_id>/versions/<uuid:version_id>/operation/", runtime.operate, name="operate"),
+    path("<uuid:service_id>/versions/<uuid:version_id>/variables/", runtime.set_variable, name="variable_set"),
+    path(
+        "<uuid:service_id>/versions/<uuid:version_id>/variables/<str:variable>/remove/",
+        runtime.remove_variable,
+        name="variable_remove",
+    ),
     path("<uuid:service_id>/versions/<uuid:version_id>/publish/", publication.publish, name="publish"),
     path("<uuid:service_id>/versions/<uuid:version_id>/retire/", publication.retire, name="retire"),
     path("<uuid:service_id>/versions/<uuid:version_id>/api/edit/", contracts.edit, name="api_edit"),

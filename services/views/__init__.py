@@ -42,6 +42,13 @@ def get_version(service: Service, version_id: UUID) -> ServiceVersion:
     return get_object_or_404(service.versions, pk=version_id)
 
 
+def chosen_version(request: AccountRequest, service: Service) -> ServiceVersion:
+    """The version whose number the address names, else the newest."""
+    if number := request.GET.get("version"):
+        return get_object_or_404(service.versions, number=number)
+    return service.versions.latest("id")
+
+
 def get_build(request: AccountRequest, service_id: UUID, build_id: UUID) -> Build:
     """A build, with its version and service, if the user is a member of the account."""
     builds = Build.objects.filter(version__service=get_service(request, service_id))

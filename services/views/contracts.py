@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -21,8 +21,8 @@ from portal.accounts.actors import Actor
 from portal.accounts.requests import AccountRequest
 from services import contracts, rules, subscriptions
 from services.forms import DescriptionForm
-from services.models import Service, ServiceVersion
-from services.views import get_service, get_version, go, shell
+from services.models import ServiceVersion
+from services.views import chosen_version, get_service, get_version, go, shell
 
 PROBLEMS_SHOWN = 50
 CONTENT_TYPES = {"yaml": "application/yaml", "json": "application/json"}
@@ -43,19 +43,12 @@ def _rendered(contract: contracts.Contract, endpoint: str = "") -> SafeString:
     return render_to_string("services/parts/reference.html", context)
 
 
-def _chosen(request: AccountRequest, service: Service) -> ServiceVersion:
-    """The version whose number the address names, else the newest."""
-    if number := request.GET.get("version"):
-        return get_object_or_404(service.versions, number=number)
-    return service.versions.latest("id")
-
-
 @login_required
 @require_GET
 def api(request: AccountRequest, service_id: UUID) -> HttpResponse:
     """What the API of one version offers, operation by operation."""
     service = get_service(request, service_id)
-    chosen = _chosen(request, service)
+    chosen = chosen_version(request, service)
     context = shell(request, service, "api") | {
         "chosen": chosen,
         "specification": reference(chosen, endpoint=subscriptions.endpoint(chosen) if chosen.is_published else ""),
@@ -69,7 +62,7 @@ def api(request: AccountRequest, service_id: UUID) -> HttpResponse:
 def download(request: AccountRequest, service_id: UUID, kind: Literal["yaml", "json"]) -> HttpResponse:
     """The description of one version as a file."""
     service = get_service(request, service_id)
-    return as_file(_chosen(request, service), kind)
+    return as_file(chosen_version(request, service), kind)
 
 
 def as_file(version: ServiceVersion, kind: Literal["yaml", "json"]) -> HttpResponse:

@@ -175,7 +175,7 @@
                 this.close(); // the server answered with an error
                 this.poll();
             };
-            for (const name of ["chunk", "gap", "status", "reset", "end"]) {
+            for (const name of ["chunk", "gap", "status", "progress", "interim", "reset", "end"]) {
                 source.addEventListener(name, (event) => this.heard(name, JSON.parse(event.data), event.lastEventId));
             }
         }
@@ -219,7 +219,8 @@
             if (name === "chunk") this.add(data);
             else if (name === "gap") this.addGap(data);
             else if (name === "reset") this.clear();
-            else this.status = data;
+            else if (name === "progress") this.progress = data;
+            else if (name !== "interim") this.status = data;
             if (name === "end") {
                 this.ended = true;
                 this.close();
@@ -402,8 +403,9 @@
 
         flush() {
             this.frame = null;
-            const { status } = this;
-            this.status = null;
+            const { status, progress } = this;
+            this.status = this.progress = null;
+            if (progress) this.root.dispatchEvent(new CustomEvent("mercato:progress", { bubbles: true, detail: progress }));
             if (status) this.root.dispatchEvent(new CustomEvent("mercato:status", { bubbles: true, detail: status }));
             const rows = this.text.length;
             const last = this.line[rows - 1] || 0;

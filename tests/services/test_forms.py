@@ -4,10 +4,20 @@ from decimal import Decimal
 
 import pytest
 from django import forms
+from django.core.exceptions import ValidationError
 
-from services.forms import MEMORY_UNITS, TIME_UNITS, QuantityField, ServiceForm, VcpuField, in_words
+from services.forms import (
+    MEMORY_UNITS,
+    TIME_UNITS,
+    QuantityField,
+    ServiceForm,
+    VcpuField,
+    in_words,
+    interpreter_field,
+)
 from services.models import Service
 from services.publishing import create_service
+from services.runtimes import interpreters
 
 
 class Quantities(forms.Form):
@@ -95,3 +105,29 @@ def test_the_form_holds_what_the_columns_hold():
     fields = ServiceForm().fields
     for name in ("name", "summary", "description"):
         assert fields[name].max_length == Service._meta.get_field(name).max_length
+
+
+def test_an_interpreter_is_a_choice_where_there_are_several():
+    (only, *more) = interpreters()
+    assert (interpreter_field() is None) == (not more)
+    field = interpreter_field(kept="3.8")
+    assert ("3.8", "Python 3.8 (this host has it no longer)") in field.choices
+    assert field.initial == "3.8"
+    assert field.clean("default") == ""
+    assert field.clean(only) == only
+    assert field.clean(None) is None
+
+
+@pytest.mark.parametrize(("typed", "kept"), [("", 0), ("3", 3)])
+def test_an_empty_ceiling_is_no_limit(typed, kept):
+    field = ServiceForm().fields["concurrency"]
+    assert field.clean(typed) == kept
+    for wrong in ("0", "-1", "1001", "1.5", "many"):
+        with pytest.raises(ValidationError):
+            field.clean(wrong)
+
+
+def test_vcpus_that_nobody_touched_have_not_changed():
+    field = VcpuField(max_millis=8000)
+    assert not field.has_changed(1000, "1.0")
+    assert field.has_changed(1000, "2")

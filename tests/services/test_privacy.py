@@ -59,9 +59,12 @@ def addresses_of_jobs(job) -> list[str]:
     """Every address below /jobs/<id>/ that there is."""
     from jobs.urls import urlpatterns  # noqa: PLC0415 (read when it is needed, so that a new page is asked too)
 
-    names = [pattern.name for pattern in urlpatterns if "<uuid:job_id>" in str(pattern.pattern)]
-    files = {str(pattern.name) for pattern in urlpatterns if "name" in pattern.pattern.converters}
-    return [reverse(f"jobs:{name}", args=[job.pk, f"{CANARY}.txt"] if name in files else [job.pk]) for name in names]
+    known = {"job_id": job.pk, "name": f"{CANARY}.txt", "number": 1}
+    patterns = [pattern for pattern in urlpatterns if "<uuid:job_id>" in str(pattern.pattern)]
+    return [
+        reverse(f"jobs:{pattern.name}", kwargs={key: known[key] for key in pattern.pattern.converters})
+        for pattern in patterns
+    ]
 
 
 def test_no_address_of_the_job_is_there_for_its_provider(client, provider, teammate, stranger, job):

@@ -1,7 +1,7 @@
 """`manage.py import_service FOLDER_OR_ZIP`: makes a project on this machine a service and waits for its build."""
 
 import json
-from argparse import ArgumentParser
+from argparse import ArgumentParser, BooleanOptionalAction
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,15 @@ from django.core.management.base import BaseCommand
 from portal.accounts.actors import Actor
 from portal.accounts.models import Account, Application, Membership, User
 from portal.management.building import wait_for_build
-from services import importing, publication, subscriptions
-from services.importing import Imported
+from services import envfile, importing, publication, subscriptions
+from services.importing import Imported, Wishes
 from services.models import Build, BuildStatus
 
 ACCOUNTS_NAMED = 10
+SWITCHES = {
+    "retryable": "start a job again where its sandbox or host went away",
+    "warm-start": "start jobs as copies of a Python that has imported the program",
+}
 
 
 class Command(BaseCommand):
@@ -28,6 +32,12 @@ class Command(BaseCommand):
         parser.add_argument("--account", metavar="SLUG", help="whose service it is; needed where there are several")
         parser.add_argument("--json", action="store_true", help="print the service for scripts")
         parser.add_argument("--no-wait", action="store_true", help="do not wait for the build")
+        parser.add_argument("--interpreter", metavar="3.11", help="the version of Python that runs it")
+        parser.add_argument("--env-file", type=Path, metavar="FILE", help="variables of it, one NAME=value a line")
+        parser.add_argument("--secret-env-file", type=Path, metavar="FILE", help="likewise, kept encrypted and hidden")
+        for name, words in SWITCHES.items():
+            parser.add_argument(f"--{name}", action=BooleanOptionalAction, default=None, help=words)
+        parser.add_argument("--concurrency", type=int, metavar="N", help="how many jobs run at once; 0: no limit")
         parser.add_argument("--publish", choices=publication.SCOPES, help="publish it once it is built")
         parser.add_argument("--subscribe", metavar="ACCESS_KEY_ID", help="subscribe this application to it")
 
@@ -38,7 +48,9 @@ class Command(BaseCommand):
         account = _account(options["account"])
         by = Actor(user=_owner(account))
         try:
-            imported = importing.import_project(path=options["project"], account=account, by=by)
+            imported = importing.import_project(
+                path=options["project"], account=account, by=by, wishes=_wishes(options)
+            )
         except ValidationError as error:
             raise CommandError("\n".join(["The project cannot become a service.", *error.messages])) from error
         wait = not options["no_wait"] and not imported.version.is_runnable
@@ -64,6 +76,26 @@ class Command(BaseCommand):
         self.stdout.write(facts["page"])
         if facts["service_endpoint"]:
             self.stdout.write(f"Service endpoint ({facts['state']}): {facts['service_endpoint']}")
+
+
+def _wishes(options: dict[str, Any]) -> Wishes:
+    return Wishes(
+        interpreter=options["interpreter"],
+        retryable=options["retryable"],
+        concurrency=options["concurrency"],
+        warm_start=options["warm_start"],
+        plain=_variables(options["env_file"]),
+        secret=_variables(options["secret_env_file"]),
+    )
+
+
+def _variables(path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    try:
+        return envfile.read(path.read_text(), name=str(path))
+    except (OSError, ValueError) as error:
+        raise ValidationError(f"{path}: it cannot be read ({error}).") from error
 
 
 def _facts(imported: Imported, build: Build) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from services import variables
 from services.models import Service, Subscription
+from services.runtimes import interpreters
 from tests.factories import ApplicationFactory, UserFactory
 from tests.programs import zipped
 
@@ -173,3 +175,54 @@ def test_without_a_broker_the_service_waits_for_its_build(project, provider, set
     with pytest.raises(CommandError, match="waits for its build, but the broker does not answer"):
         call_command("import_service", str(project), stdout=io.StringIO())
     assert Service.objects.get().versions.get().builds.get().status == "QUEUED"
+
+
+def test_flags_and_files_say_how_it_runs(project, provider, tmp_path):
+    (tmp_path / "plain.env").write_text("# where\nAPI_URL=http://example.com\n")
+    (tmp_path / "secret.env").write_text("TOKEN='canary'\n")
+    (known, *_) = interpreters()
+    files = ("--env-file", tmp_path / "plain.env", "--secret-env-file", tmp_path / "secret.env")
+    printed = imported(project, *files, "--retryable", "--warm-start", "--concurrency", 2, "--interpreter", known)
+    assert "canary" not in json.dumps(printed)
+    version = Service.objects.get().versions.get()
+    assert (version.retryable, version.warm_start, version.concurrency) == (True, True, 2)
+    assert version.interpreter == known
+    assert variables.resolve(version) == {"API_URL": "http://example.com", "TOKEN": "canary"}
+    assert variables.secret_values(version) == ["canary"]
+
+
+def test_without_a_change_in_the_project_operation_changes_and_no_version_comes(project, provider, tmp_path):
+    (tmp_path / "plain.env").write_text("API_URL=http://example.com\n")
+    imported(project, "--retryable")
+    again = imported(project, "--no-retryable", "--concurrency", 5, "--env-file", tmp_path / "plain.env")
+    version = Service.objects.get().versions.get()
+    assert (again["changed"], version.retryable, version.concurrency) == (False, False, 5)
+    assert variables.resolve(version) == {"API_URL": "http://example.com"}
+    (project / "src/program.py").write_text(PROGRAM + "\n")
+    imported(project)
+    newest = Service.objects.get().latest_version()
+    assert (newest.number, newest.concurrency) == ("1.1.0", 5)
+    assert variables.resolve(newest) == {"API_URL": "http://example.com"}
+    assert imported(project, "--interpreter", interpreters()[0])["version"] == "1.2.0"
+
+
+def test_a_bad_file_of_variables_makes_no_service(project, provider, tmp_path):
+    (tmp_path / "bad.env").write_text("PATH=/bin\n")
+    assert "PATH cannot be set" in refusal(project, "--env-file", tmp_path / "bad.env")
+    assert "cannot be read" in refusal(project, "--env-file", tmp_path / "absent.env")
+    assert "3.99" in refusal(project, "--interpreter", "3.99")
+    assert not Service.objects.exists()
+
+
+def test_a_planqk_project_says_its_name_and_resources(project, provider):
+    wanted = {"name": "Quantum sum", "description": "Adds on qubits.", "resources": {"cpu": 0.5, "memory": 2}}
+    (project / "planqk.json").write_text(json.dumps(wanted))
+    imported(project)
+    service = Service.objects.get()
+    version = service.versions.get()
+    assert (service.name, service.summary, service.description[:8]) == ("Quantum sum", "Adds on qubits.", "Adds up.")
+    assert (version.cpu_millis, version.memory_mib) == (500, 2048)
+    (project / "planqk.json").write_text(json.dumps(wanted | {"resources": {"memory": 1}}))
+    imported(project)
+    newest = service.latest_version()
+    assert (newest.cpu_millis, newest.memory_mib) == (500, 1024)
