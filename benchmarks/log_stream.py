@@ -28,15 +28,16 @@ for number in range(count):
     time.sleep(pause)
 """
 
-# The worker's part: tails the spool by inotify.
+# The worker's part: tails the spool by inotify, and looks for markers in it.
 SUPERVISOR = """
 import os, sys
 import django
 from inotify_simple import INotify, flags
 django.setup()
+from jobs.markers import Scanner
 from portal.lib.logstream import LogWriter
 spool, log_id, whole = sys.argv[1], sys.argv[2], int(sys.argv[3])
-writer, changes, done = LogWriter("job", log_id, 1), INotify(), 0
+writer, scanner, changes, done = LogWriter("job", log_id, 1), Scanner(), INotify(), 0
 changes.add_watch(spool, flags.MODIFY)
 writer.offsets()
 with open(spool, "rb", buffering=0) as file:
@@ -44,6 +45,7 @@ with open(spool, "rb", buffering=0) as file:
     while done < whole:
         while data := file.read(256 * 1024):
             writer.write("out", data)
+            list(scanner.feed(data))
             done += data.count(b"\\n")
         if done < whole:
             changes.read(timeout=1000)

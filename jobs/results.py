@@ -2,20 +2,25 @@
 
 import mimetypes
 import os
+import re
 import stat
+import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from uuid import UUID
 
 from django.core.files import File
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from jobs.models import Job, JobFile
 
 RESULT_NAME = "output.json"
 PREVIEW_MAX_BYTES = 1_000_000
+TRICK = re.compile(r"\\|(?<=^[A-Za-z]):|(?<=/[A-Za-z]):")  # a backslash, and the colon behind the letter of a drive
 DEPTH_MAX = 64  # each level of folders costs the walk a descriptor, of which this process has not many
 
 
@@ -25,8 +30,15 @@ class OutputRefused(Exception):
 
 @dataclass(frozen=True)
 class _Found:
-    name: str
+    path: str  # as it lies in the folder
     size: int
+
+    @property
+    def name(self) -> str:
+        """As it is kept: letters that can be written in two ways, in the one that other systems write, and without
+        what would make it another file on Windows, where somebody may download it to.
+        """
+        return TRICK.sub("_", unicodedata.normalize("NFC", self.path))
 
 
 def collect(job: Job, folder: Path, *, max_bytes: int, max_files: int) -> list[JobFile]:
@@ -38,6 +50,7 @@ def collect(job: Job, folder: Path, *, max_bytes: int, max_files: int) -> list[J
     root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         found = list(_walk(root, max_files=max_files))
+        _refuse_twins(found)
         total = sum(file.size for file in found)
         if total > max_bytes:
             raise OutputRefused(
@@ -50,6 +63,11 @@ def collect(job: Job, folder: Path, *, max_bytes: int, max_files: int) -> list[J
         ) from None
     finally:
         os.close(root)
+
+
+def keep(job: Job, content: bytes) -> JobFile:
+    """Store the result that ``job`` printed as the file that it did not write; returns an unsaved row."""
+    return _saved(job, RESULT_NAME, len(content), ContentFile(content, name=RESULT_NAME), place="result")
 
 
 def result_text(job: Job) -> tuple[str, bool]:
@@ -68,6 +86,21 @@ def result_text(job: Job) -> tuple[str, bool]:
 def open_file(row: JobFile) -> IO[bytes]:
     """The content of a result file. Raises FileNotFoundError."""
     return default_storage.open(row.key)
+
+
+def delete(job_id: UUID) -> None:
+    """Remove all files of a job from storage, also those that an attempt left which was cut off. Twice is no error."""
+    _delete_folder(prefix(job_id))
+
+
+def _delete_folder(folder: str) -> None:
+    with suppress(FileNotFoundError):
+        folders, files = default_storage.listdir(folder)
+        for name in files:
+            default_storage.delete(f"{folder}/{name}")
+        for name in folders:
+            _delete_folder(f"{folder}/{name}")
+        default_storage.delete(folder)
 
 
 def prefix(job_id: UUID) -> str:
@@ -112,13 +145,25 @@ def _check_name(name: str) -> None:
         raise OutputRefused(f"The file name `{_shown(name)[:80]}` is too long or has control characters. Rename it.")
 
 
+def _refuse_twins(found: list[_Found]) -> None:
+    """Two names that are kept as one."""
+    paths: dict[str, str] = {}
+    for file in found:
+        if file.name in paths:
+            raise OutputRefused(
+                f"`{_shown(paths[file.name])}` and `{_shown(file.path)}` in the output folder would both be kept as "
+                f"`{_shown(file.name)}`. Rename one."
+            )
+        paths[file.name] = file.path
+
+
 def _shown(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode().encode("unicode_escape").decode()
 
 
 def _store(job: Job, root: int, found: _Found, number: int) -> JobFile:
     folder = root
-    *parents, leaf = found.name.split("/")
+    *parents, leaf = found.path.split("/")
     opened: list[int] = []
     try:
         for parent in parents:  # one component at a time: O_NOFOLLOW guards only the last one of a path
@@ -128,15 +173,18 @@ def _store(job: Job, root: int, found: _Found, number: int) -> JobFile:
     finally:
         for each in opened:
             os.close(each)
-    key = f"{prefix(job.pk)}/{job.attempt}/{number}"  # the name is foreign: storage knows others that it refuses
     with os.fdopen(descriptor, "rb") as source:
-        if default_storage.exists(key):
-            default_storage.delete(key)
-        saved = default_storage.save(key, File(source, name=leaf))
+        return _saved(job, found.name, found.size, File(source, name=leaf), place=str(number))
+
+
+def _saved(job: Job, name: str, size: int, content: "File[bytes]", *, place: str) -> JobFile:
+    key = f"{prefix(job.pk)}/{job.attempt}/{place}"  # the name is foreign: storage knows others that it refuses
+    if default_storage.exists(key):
+        default_storage.delete(key)
     return JobFile(
         job=job,
-        name=found.name,
-        size=found.size,
-        content_type=mimetypes.guess_type(leaf)[0] or "application/octet-stream",
-        key=saved,
+        name=name,
+        size=size,
+        content_type=mimetypes.guess_type(name)[0] or "application/octet-stream",
+        key=default_storage.save(key, content),
     )

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from cryptography.fernet import InvalidToken
 from django.views.decorators.debug import sensitive_variables
 
+from jobs import masking
+from jobs.masking import Masks
 from jobs.models import Job, JobInput
 from portal.lib import crypto
+from services import variables as own
 
 PREFIX = "SECRET_"
 CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
@@ -39,6 +42,18 @@ def variables(sealed: str) -> dict[str, str]:
     except InvalidToken as error:
         raise Unreadable from error
     return {variable_name(name): value for name, value in secrets.items()}
+
+
+@sensitive_variables("values")
+def masks(job: Job) -> Masks:
+    """What must not be seen in what ``job`` prints. Where its secrets are gone or unreadable, that is everything."""
+    if job.input.secret_count and not job.input.secrets:
+        return masking.EVERYTHING  # it has ended, and a part of its output still waits for the log
+    try:
+        values = [*variables(job.input.secrets).values(), *own.secret_values(job.version)]
+    except (Unreadable, own.Unreadable):
+        return masking.EVERYTHING
+    return Masks.of(values)
 
 
 def variable_name(name: str) -> str:

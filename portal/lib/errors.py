@@ -20,6 +20,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "unsupported_reference": (400, "References to data pools are not supported yet"),
     "invalid_token": (401, "The access token is missing, unknown or expired"),
     "not_published": (403, "This version takes no new executions"),
+    "storage_full": (403, "The account keeps as many bytes as it may"),
     "not_found": (404, "There is nothing here"),
     "no_result_yet": (404, "The execution has no result yet"),
     "method_not_allowed": (405, "This method is not possible here"),
@@ -28,6 +29,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "range_not_satisfiable": (416, "The file does not have that range"),
     "idempotency_key_reused": (422, "The Idempotency-Key belongs to another request"),
     "too_many_requests": (429, "Too many requests"),
+    "queue_full": (429, "As many executions wait as may"),
     "internal_error": (500, "Something broke on our side"),
     "unavailable": (503, "The server cannot answer now"),
 }

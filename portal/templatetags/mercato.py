@@ -1,5 +1,6 @@
 """Times, durations and places in words, for the components. static/js/time.js says the same words as they tick."""
 
+import math
 import textwrap
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -81,6 +82,29 @@ def duration(seconds: float | None) -> str:
             part = whole % size // part_size
             return f"{whole // size} {unit}" + (f" {part} {part_unit}" if part else "")
     raise AssertionError(seconds)
+
+
+@register.filter
+def share(fraction: float | None) -> str:
+    """A part of a whole: "40 %"."""
+    return "" if fraction is None else f"{int(fraction * 100)} %"
+
+
+@register.simple_tag
+def remaining(fraction: float | None, since: datetime | None, at: datetime | None) -> str:
+    """How long it takes yet, if the rest goes as fast as what was done from ``since`` to ``at``; empty if unknown."""
+    if fraction is None or since is None or at is None or not 0 < fraction < 1:
+        return ""
+    took = (at - since).total_seconds()
+    left = took * (1 - fraction) / fraction - lasted(at, None)
+    if took < 1 or left <= 0:
+        return ""
+    if left < 10:
+        return "a few seconds left"
+    if left < MINUTE:
+        return f"about {math.ceil(left / 5) * 5} s left"
+    step = 10 if left < 3 * MINUTE else MINUTE if left < HOUR else 5 * MINUTE if left < DAY else HOUR
+    return f"about {duration(math.ceil(left / step) * step)} left"
 
 
 @register.filter

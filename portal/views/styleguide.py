@@ -128,6 +128,7 @@ def samples() -> dict[str, Any]:
         "moments": [now - timedelta(seconds=seconds) for seconds in (4, 72, 5400, 260_000, 9_000_000)],
         "since": now - timedelta(seconds=75),
         "rows": [(status, now - timedelta(minutes=place * 7)) for place, status in enumerate(STATUSES, 1)],
+        "far": {"fraction": 0.42, "message": "42 of 100 cities", "since": now - timedelta(seconds=95), "at": now},
         "done": steps("SUCCEEDED", now),
         "live": steps("RUNNING", now),
         "curl": "curl -X POST https://mercato.example/gateway/acme/sum/1.0.0/ \\\n"

@@ -92,7 +92,7 @@ def test_a_long_result_is_cut_for_the_page(job, tmp_path):
     assert len(text) == results.PREVIEW_MAX_BYTES
 
 
-@pytest.mark.parametrize("name", ["..\\up", "back\\slash", "a" * 250, "é" * 120], ids=ascii)
+@pytest.mark.parametrize("name", ["a" * 250, "é" * 120, "12:30", "ab:c"], ids=ascii)
 def test_a_name_that_storage_would_refuse_or_change_is_kept(job, tmp_path, name):
     (tmp_path / name).write_text("content")
     (row,) = collect(job, tmp_path)
@@ -100,6 +100,41 @@ def test_a_name_that_storage_would_refuse_or_change_is_kept(job, tmp_path, name)
     assert row.name == name
     with results.open_file(row) as file:
         assert file.read() == b"content"
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("..\\up", ".._up"),
+        ("C:evil", "C_evil"),
+        ("cafe\N{COMBINING ACUTE ACCENT}", "caf\N{LATIN SMALL LETTER E WITH ACUTE}"),
+    ],
+    ids=ascii,
+)
+def test_a_name_that_would_be_another_elsewhere_is_normalised(job, tmp_path, name, kept):
+    (tmp_path / name).write_text("content")
+    (row,) = collect(job, tmp_path)
+    assert row.name == kept
+    with results.open_file(row) as file:
+        assert file.read() == b"content"
+
+
+def test_two_names_that_would_be_kept_as_one_are_refused(job, tmp_path):
+    (tmp_path / "a\\b").touch()
+    (tmp_path / "a_b").touch()
+    with pytest.raises(results.OutputRefused, match="would both be kept as `a_b`"):
+        collect(job, tmp_path)
+
+
+def test_the_files_of_a_job_are_removed_with_what_an_earlier_attempt_left(job, tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    (first,) = collect(job, tmp_path)
+    job.attempt = 2
+    (second,) = collect(job, tmp_path)
+    results.delete(job.pk)
+    results.delete(job.pk)
+    assert not default_storage.exists(first.key)
+    assert not default_storage.exists(second.key)
 
 
 def test_folders_in_folders_without_end_are_refused(job, tmp_path):

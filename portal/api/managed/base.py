@@ -2,17 +2,21 @@
 the time of a status poll; its APIView stays, because the description of the API is made from it.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import orjson
 from django.conf import settings
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework.views import APIView
 
 from portal.api.authentication import bearer
 from portal.api.managed.access import Endpoint
 from portal.lib.errors import Problem
+
+log = logging.getLogger(__name__)
 
 METHODS = ("get", "head", "post", "put")
 
@@ -33,6 +37,9 @@ class GatewayView(APIView):
             response = handler(request, endpoint, **kwargs)
         except Problem as problem:
             return problem.response(request)
+        except OperationalError:
+            log.warning("The database does not answer.", exc_info=True)
+            return _away().response(request)
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
@@ -52,6 +59,15 @@ class GatewayView(APIView):
 def respond(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
     """``body`` as JSON."""
     return HttpResponse(orjson.dumps(body), status=status, content_type="application/json", headers=headers)
+
+
+def _away() -> Problem:
+    return Problem(
+        "unavailable",
+        "The database does not answer, as when it restarts. Ask again in a few seconds, a POST with the same "
+        "Idempotency-Key, so that it is not done twice.",
+        headers={"Retry-After": "5"},
+    )
 
 
 def _insecure() -> Problem:

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import urlencode
 from uuid import UUID
 
+import orjson
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from jobs import inputs, submission
-from jobs.models import FINAL, Job, JobTag, Status
+from jobs.models import FINAL, Job, JobInterim, JobTag, Status
 from portal.accounts.actors import Actor
 from portal.api.managed import access, bodies, schema, waiting
 from portal.api.managed.access import Caller, Endpoint
@@ -33,6 +34,7 @@ MEANT = {shown: [status for status in Status if SHOWN[status] == shown] for show
 FIELDS = (
     *("id", "status", "tags", "created_at", "started_at", "ended_at", "version_id"),
     *("subscription__service_id", "subscription__application_id"),
+    *("progress", "progress_message", "progress_at"),
 )
 
 
@@ -48,6 +50,9 @@ class Execution(NamedTuple):
     version_id: UUID
     service_id: UUID
     application_id: UUID
+    progress: float | None = None
+    progress_message: str = ""
+    progress_at: datetime | None = None
 
     @classmethod
     def of(cls, job: Job, subscription: Subscription) -> Self:
@@ -62,6 +67,9 @@ class Execution(NamedTuple):
             job.version_id,
             subscription.service_id,
             subscription.application_id,
+            job.progress,
+            job.progress_message,
+            job.progress_at,
         )
 
     def render(self, url: str) -> dict[str, Any]:
@@ -87,6 +95,9 @@ class Execution(NamedTuple):
                 "cancel": {"href": f"{here}/cancel"},
             },
         }
+        if self.progress_at and self.status == Status.RUNNING:
+            at = _time(self.progress_at)
+            shown["progress"] = {"fraction": self.progress, "message": self.progress_message, "at": at}
         return shown
 
 
@@ -123,8 +134,7 @@ class ExecutionsView(GatewayView):
                 body_digest=inputs.digest(version.pk.bytes + body),
             )
         except inputs.Refused as refused:
-            retry = {"Retry-After": str(sse.RETRY_AFTER_SECONDS)} if refused.code == "unavailable" else None
-            raise Problem(refused.code, refused.detail, headers=retry, **refused.members) from None
+            raise Problem(refused.code, refused.detail, headers=refused.headers, **refused.members) from None
         execution = Execution.of(job, subscription)
         headers = {"Location": f"{endpoint.url}/{job.pk}"}
         execution = _awaited(request, execution, job.attempt, headers)
@@ -141,6 +151,22 @@ class ExecutionView(GatewayView):
         if headers:
             execution = find(endpoint, id).execution  # the right to see it may have ended in the meantime
         return respond(execution.render(endpoint.url), headers=headers)
+
+    head = get
+
+
+class InterimResultsView(GatewayView):
+    @schema.list_interim_results
+    def get(self, request: HttpRequest, endpoint: Endpoint, id: str) -> HttpResponse:
+        """What the code announced before its end, newest last."""
+        found = find(endpoint, id)
+        rows = JobInterim.objects.filter(job=found.execution.id, attempt=found.attempt).order_by("number")
+        return respond(
+            [
+                {"number": row.number, "createdAt": _time(row.created_at), "result": orjson.Fragment(row.content)}
+                for row in rows
+            ]
+        )
 
     head = get
 

@@ -37,6 +37,15 @@ class ExecutionLinksOutput(serializers.Serializer):
     cancel = LinkOutput()
 
 
+@extend_schema_serializer(component_name="Progress")
+class ProgressOutput(serializers.Serializer):
+    """How far the code says it is."""
+
+    fraction = serializers.FloatField(min_value=0, max_value=1)
+    message = serializers.CharField(allow_blank=True)
+    at = serializers.RegexField(TIME)
+
+
 @extend_schema_serializer(component_name="Execution")
 class ExecutionOutput(serializers.Serializer):
     """One run of a service. Times are UTC; one that is not known yet is left out."""
@@ -51,7 +60,17 @@ class ExecutionOutput(serializers.Serializer):
     serviceDefinitionId = serializers.UUIDField(help_text="the version of the service that ran")  # noqa: N815
     applicationId = serializers.UUIDField()  # noqa: N815
     tags = serializers.ListField(child=serializers.CharField())
+    progress = ProgressOutput(required=False, help_text="while it runs, if its code says so")
     _links = ExecutionLinksOutput()
+
+
+@extend_schema_serializer(component_name="InterimResult")
+class InterimResultOutput(serializers.Serializer):
+    """A result before the end. `number` counts from 1; the newest 20 are kept."""
+
+    number = serializers.IntegerField(min_value=1)
+    createdAt = serializers.RegexField(TIME)  # noqa: N815
+    result = serializers.JSONField()
 
 
 @extend_schema_serializer(component_name="Line")
@@ -247,6 +266,12 @@ get_log = _described(
         ),
     },
     problems=(503,),
+)
+list_interim_results = _described(
+    "list_interim_results",
+    summary="What the code of an execution announced before its end, newest last",
+    parameters=(EXECUTION,),
+    answers={200: OpenApiResponse(InterimResultOutput(many=True), "The newest 20; an empty list where there are none")},
 )
 cancel_execution = _described(
     "cancel_execution",

@@ -20,6 +20,7 @@ def _below(endpoint: str) -> list[URLPattern]:
     return [
         *_both(f"{endpoint}<str:id>", executions.ExecutionView.as_view(), "execution"),
         *_both(f"{endpoint}<str:id>/result", results.ResultView.as_view(), "result"),
+        *_both(f"{endpoint}<str:id>/interim-results", executions.InterimResultsView.as_view(), "interim_results"),
         *_both(f"{endpoint}<str:id>/log", logs.LogView.as_view(), "log"),
         *_both(f"{endpoint}<str:id>/cancel", executions.CancelView.as_view(), "cancel"),
         # A path takes its final slash with it.

@@ -101,3 +101,30 @@ def test_the_navigation_knows_where_one_is(page, place, is_current):
 
 def test_an_error_page_has_no_place():
     assert Template("{% load mercato %}{% current 'jobs' %}").render(Context({})) == ""
+
+
+@pytest.mark.parametrize(
+    ("fraction", "took", "ago", "words"),
+    [
+        (0.5, 64, 0, "about 1 min 10 s left"),
+        (0.5, 179, 0, "about 3 min left"),
+        (0.5, 200, 0, "about 4 min left"),
+        (0.5, 30, 0, "about 30 s left"),
+        (0.5, 30, 24, "a few seconds left"),
+        (0.5, 30, 60, ""),  # it takes longer than it looked
+        (0.01, 60, 0, "about 1 h 40 min left"),
+        (0.01, 6000, 0, "about 6 d 21 h left"),
+        (0.9, 0.5, 0, ""),  # too early to say
+        (0, 100, 0, ""),
+        (1, 100, 0, ""),
+        (None, 100, 0, ""),
+    ],
+)
+def test_what_is_left(fraction, took, ago, words):
+    at = timezone.now() - ago * SECOND
+    assert mercato.remaining(fraction, at - took * SECOND, at) == words
+    assert mercato.remaining(fraction, None, at) == ""
+
+
+def test_a_share_of_the_whole():
+    assert [mercato.share(each) for each in (None, 0.0, 0.429, 1.0)] == ["", "0 %", "42 %", "100 %"]

@@ -19,6 +19,7 @@ def test_it_shows_every_component(client, provider, settings):
         "json-editor",
         "json-tree",
         "timeline",
+        "progress",
         "dialog",
         "empty",
         "skeleton",

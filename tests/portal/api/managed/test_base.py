@@ -1,7 +1,7 @@
 """What every address of the gateway has in common."""
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 
 
@@ -69,3 +69,13 @@ def test_a_breakdown_is_a_problem_with_the_id_of_the_log(caller, caplog):
 
 def _broken(*_):
     raise RuntimeError("the inside of the server")
+
+
+def test_while_the_database_is_away_a_call_is_told_to_come_again(caller):
+    def away(execute, sql, params, many, context):
+        raise OperationalError("the server closed the connection")
+
+    with connection.execute_wrapper(away):
+        answer = caller.get()
+    assert (answer.status_code, answer.json()["code"], answer["Retry-After"]) == (503, "unavailable", "5")
+    assert "server closed" not in answer.content.decode()

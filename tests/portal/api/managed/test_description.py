@@ -82,4 +82,4 @@ def test_it_answers_as_described(operation: str, places: dict[str, str]) -> None
 
 
 def test_every_operation_is_described() -> None:
-    assert len(OPERATIONS) == 7
+    assert len(OPERATIONS) == 8

@@ -9,7 +9,8 @@ from celery import Celery, current_app
 from django.db import DatabaseError, connection, connections
 
 from jobs import logs
-from jobs.models import Job, JobTag
+from jobs.models import Job, JobInterim, JobTag
+from portal.accounts import quotas
 from portal.api.managed import waiting
 from portal.lib import sse
 from portal.lib.logstream import LogWriter
@@ -395,3 +396,59 @@ def test_an_old_version_tells_its_health(caller):
     assert old.get().json() == {"status": "UP"}
     assert old.get("/").json() == {"status": "UP"}
     assert UUID(old.post().json()["id"])
+
+
+# What the code says before its end
+
+
+def test_progress_is_there_while_it_runs_and_only_then(caller):
+    told = {"progress": 0.4, "progress_message": "40 of 100", "progress_at": BORN}
+    running, ended, silent = caller.job(status="RUNNING", **told), caller.ended(**told), caller.job(status="RUNNING")
+    shown = {"fraction": 0.4, "message": "40 of 100", "at": "2026-01-31 23:05:09"}
+    assert caller.get(f"/{running.pk}").json()["progress"] == shown
+    assert {each["id"]: each.get("progress") for each in caller.get().json()} == {
+        str(running.pk): shown,
+        str(ended.pk): None,
+        str(silent.pk): None,
+    }
+
+
+def test_interim_results_of_the_last_attempt_newest_last(caller):
+    job = caller.job(status="RUNNING", attempt=2)
+    for attempt, number, content in ((1, 1, '"old"'), (2, 2, '{"a": 1.50}'), (2, 1, "[1]")):
+        JobInterim.objects.create(job=job, attempt=attempt, number=number, content=content)
+    JobInterim.objects.update(created_at=BORN)
+    answer = caller.get(f"/{job.pk}/interim-results")
+    at = "2026-01-31 23:05:09"
+    assert answer.json() == [
+        {"number": 1, "createdAt": at, "result": [1]},
+        {"number": 2, "createdAt": at, "result": {"a": 1.5}},
+    ]
+    assert b'{"a": 1.50}' in answer.body
+    assert caller.get(f"/{caller.job().pk}/interim-results/").json() == []
+
+
+# Limits of the account
+
+
+def test_a_full_queue_is_told_with_the_time_to_wait(caller):
+    quotas.set_limits(account=caller.subscription.application.account, queued_jobs=1)
+    assert caller.post("", b"{}").status_code == 201
+    answer = caller.post("", b"{}")
+    assert (answer.status_code, answer.json()["code"], answer.json()["limit"]) == (429, "queue_full", 1)
+    assert int(answer["Retry-After"]) > 0
+
+
+def test_full_storage_is_told(caller):
+    account = caller.subscription.application.account
+    quotas.set_limits(account=account, storage_bytes=10)
+    quotas.charge(account.pk, 10)
+    answer = caller.post("", b"{}")
+    assert (answer.status_code, answer.json()["code"]) == (403, "storage_full")
+
+
+def test_a_deadline_is_kept(caller):
+    answer = caller.post("", b'{"$deadline": 3600}')
+    assert answer.status_code == 201
+    assert Job.objects.get(pk=answer.json()["id"]).deadline_at is not None
+    assert caller.post("", b'{"$deadline": "yesterday"}').json()["code"] == "invalid_request"

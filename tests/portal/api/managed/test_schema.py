@@ -35,6 +35,7 @@ def test_every_address_is_described_once():
         ("GET", f"{base}/{{id}}"),
         ("GET", f"{base}/{{id}}/result"),
         ("GET", f"{base}/{{id}}/result/{{file}}"),
+        ("GET", f"{base}/{{id}}/interim-results"),
         ("GET", f"{base}/{{id}}/log"),
         ("PUT", f"{base}/{{id}}/cancel"),
     }
