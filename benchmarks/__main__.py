@@ -4,7 +4,7 @@ import argparse
 import subprocess
 import sys
 
-ALL = ("sandbox", "job_latency", "log_stream", "pages", "streams", "token", "gateway")
+ALL = ("sandbox", "job_latency", "log_stream", "pages", "streams", "token", "gateway", "queue", "warm", "sustained")
 
 
 def main() -> None:

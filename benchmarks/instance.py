@@ -58,13 +58,14 @@ def instance(**environment: str) -> Iterator[tuple[LiveStack, Client]]:
         stack.remove()
 
 
-def import_program(stack: LiveStack, name: str, code: str) -> str:
-    """Load a program as a service of the demo account; its id."""
+def import_program(stack: LiveStack, name: str, code: str, *flags: str, requirements: str = "") -> str:
+    """Load a program as a service of the demo account; its id. ``flags`` are those of import_service."""
     folder = stack.home / "programs" / name
     (folder / "src").mkdir(parents=True)
     (folder / "src" / "program.py").write_text(code)
-    (folder / "requirements.txt").touch()
-    answer = json.loads(stack.manage("import_service", str(folder), "--account", stack.bootstrap["account"], "--json"))
+    (folder / "requirements.txt").write_text(requirements)
+    account = stack.bootstrap["account"]
+    answer = json.loads(stack.manage("import_service", str(folder), "--account", account, "--json", *flags))
     return str(answer["id"])
 
 

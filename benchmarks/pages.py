@@ -27,7 +27,7 @@ def main() -> None:
             *(job + tab for tab in ("result/", "files/", "log/", "input/")),
             *("/services/", "/services/new/", service),
             *(service + tab for tab in ("versions/", "builds/", "api/", "settings/")),
-            *("/account/profile/", "/accounts/2fa/", "/accounts/sessions/"),
+            *("/account/profile/", "/account/limits/", "/accounts/2fa/", "/accounts/sessions/"),
         ]
         print(f"{'page':45} p50 ms  p95 ms  (goal on an idle machine: p95 ≤ {GOAL_MILLISECONDS})")
         for page in pages:

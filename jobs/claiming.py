@@ -1,20 +1,24 @@
 """Who writes a job's row, and when: every step of its life is one conditional UPDATE, fenced by the attempt."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from redis.exceptions import RedisError
 
 from jobs import secrets, signals
-from jobs.models import CLAIMED, Job, Reason, Status
+from jobs.models import CLAIMED, Job, JobAttempt, JobInterim, Reason, Status
+from portal.accounts import quotas
 from portal.lib import claims, doorbell, logstream
-from services import metering
+from services import metering, runtimes
 from services.models import ServiceVersion
 
 log = logging.getLogger(__name__)
@@ -22,20 +26,103 @@ log = logging.getLogger(__name__)
 STARTING_LEASE_SECONDS = 10  # what comes between claim and start takes milliseconds, or renews the lease
 STOP_LEASE_SECONDS = 600  # a planned stop: the sandbox runs on while its worker is upgraded
 LOST_GRACE_SECONDS = 2  # the host kills a sandbox before its lease ends; the row is settled only after that
+TAKE_UP_MAX_SECONDS = 60  # how long after the end of its lease a slot of this host may still tell how its job ended
+OVERDUE_AT_A_TIME = 500
+
+TURN = 0x6D6572636174  # the advisory lock under which jobs are claimed
+TURN_MAX_SECONDS = 15
 
 NEVER_STARTED = "Cancelled before it started."
+DEADLINE_BEFORE_START = (
+    "Its deadline passed while it waited, so its code was not started. Send it again with a later deadline, or ask the "
+    "operator for more slots."
+)
+DEADLINE_WHILE_RUNNING = (
+    "Its deadline passed while it ran, so it was ended. Send it again with a later deadline, or give it less to do."
+)
+LOST_ATTEMPT = "The sandbox or the machine that ran this attempt went away before it ended."
 LOST = (
     "The sandbox or the machine that ran this job went away before it ended, so its result is not known. "
     "Run the job again; if it happens twice, tell the operator."
 )
 
 
+def waiting() -> QuerySet[Job]:
+    """The jobs that may be claimed, as far as their rows say; the limits of accounts and versions are apart."""
+    in_time = Q(deadline_at=None) | Q(deadline_at__gt=timezone.now())
+    return Job.objects.filter(in_time, status=Status.QUEUED, cancel_requested_at=None)
+
+
 def claim_next(host: str) -> Job | None:
-    """Take the job that waits longest."""
-    waiting = Job.objects.filter(status=Status.QUEUED, cancel_requested_at=None).order_by("pk")
-    return claims.claim(
-        waiting, host=host, lease_seconds=STARTING_LEASE_SECONDS, status=Status.STARTING, claimed_at=timezone.now()
-    )
+    """Take the next job: of the account with the fewest running ones, that which waits longest.
+
+    None where none is left, or all are of accounts and versions that run as many as they may: whoever ends one of those
+    rings again. Claims come one after the other, so that counting and taking are one step and no limit is exceeded; the
+    conditional UPDATE stays the authority.
+    """
+    if not waiting().exists():  # without the turn, for which others wait
+        return None
+    with transaction.atomic():
+        _wait_for_turn()
+        while (chosen := _choose()) is not None:
+            won = (
+                waiting()
+                .filter(pk=chosen)
+                .update(
+                    attempt=F("attempt") + 1,
+                    host=host,
+                    lease_expires_at=claims.lease_end(STARTING_LEASE_SECONDS),
+                    status=Status.STARTING,
+                    claimed_at=timezone.now(),
+                )
+            )
+            if won:  # else it was cancelled just now
+                return Job.objects.select_related("version").get(pk=chosen)
+    return None
+
+
+def obstacle(job: Job) -> str:
+    """Why ``job`` waits although slots may be free, in words; empty where it is only not its turn yet."""
+    running, full_accounts, full_versions = _in_use()
+    if job.account_id in full_accounts:
+        return f"This account runs {running[job.account_id]} at once, which is its limit (JOBS_RUNNING_MAX)."
+    if job.version_id in full_versions:
+        return f"Version {job.version.number} runs {job.version.concurrency} at once, which is its limit (concurrency)."
+    return ""
+
+
+def _wait_for_turn() -> None:
+    """Be the only one that claims, to the end of the transaction. On SQLite the transaction itself is that."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            # A host that freezes in its turn must not hold up the others for longer than this.
+            cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{TURN_MAX_SECONDS}s'")
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TURN])
+
+
+def _choose() -> UUID | None:
+    """The job whose turn it is. Costs a walk over the queue at most, in its own index, and mostly its first row."""
+    running, full_accounts, full_versions = _in_use()
+    free = waiting().exclude(version__in=full_versions).order_by("pk").values_list("pk", flat=True)
+    if missing := runtimes.missing():  # else a host without a container engine would take what it cannot run
+        free = free.exclude(version__in=ServiceVersion.objects.filter(runtime__in=missing))
+    for count in sorted({0, *(running[account] for account in running.keys() - full_accounts)}):
+        # Those with fewer have nothing that waits. Excluding the others keeps SQLite on the index of the queue: by the
+        # ids of accounts it would look for all that they ever ran.
+        busier = {account for account in running if running[account] > count} | full_accounts
+        if (found := free.exclude(account__in=busier).first()) is not None:
+            return found
+    return None
+
+
+def _in_use() -> tuple[Counter[UUID], set[UUID], set[UUID]]:
+    """How many jobs each account runs; the accounts and the versions that run as many as they may."""
+    columns = ("account_id", "version_id", "account__limits__running_jobs", "version__concurrency")
+    rows = list(Job.objects.filter(lease_expires_at__isnull=False).values_list(*columns))
+    accounts, versions = Counter(row[0] for row in rows), Counter(row[1] for row in rows)
+    full_accounts = {row[0] for row in rows if accounts[row[0]] >= (quotas.running_jobs(row[2]) or len(rows) + 1)}
+    full_versions = {row[1] for row in rows if row[3] is not None and versions[row[1]] >= row[3]}
+    return accounts, full_accounts, full_versions
 
 
 def mark_running(job: Job) -> bool:
@@ -72,9 +159,7 @@ def settle(job: Job, *, status: str, **values: Any) -> bool:
             **values,
         )
         if won:
-            secrets.wipe(job)
-            meter(job)
-            transaction.on_commit(lambda: _announce(job))
+            _close_books(job)
     return won
 
 
@@ -108,32 +193,112 @@ def requeue(job: Job) -> bool:
     return given_back
 
 
+def give_back(job: Job) -> None:
+    """Have a claimed job wait again whose starter died before any code of it ran, or end it where that is asked for."""
+    if requeue(job):
+        log.warning("Job %s was claimed and never started; it waits again.", job.pk)
+        with suppress(RedisError):
+            logstream.delete(*job.log_name())  # nothing but its statuses is in it
+        return
+    asked = Job.objects.filter(pk=job.pk, cancel_requested_at__isnull=False)
+    if asked.exists() and settle(job, status=Status.CANCELLED, reason=Reason.CANCELLED, detail=NEVER_STARTED):
+        doorbell.ring("jobs.close_log", job.pk)
+
+
+def retry(job: Job, *, detail: str) -> bool:
+    """Have a claimed job wait again whose attempt was cut off by a sandbox or a host that went away.
+
+    False where its version does not allow it, where it was started often enough, where it is to be cancelled, or where
+    the claim was lost: then it is to be settled. The attempt is kept, with its log; what it announced is not.
+    """
+    cut_off = JobAttempt(
+        job_id=job.pk,
+        number=job.attempt,
+        host=job.host,
+        started_at=job.started_at,
+        ended_at=timezone.now(),
+        reason=Reason.LOST,
+        detail=detail,
+    )
+    with transaction.atomic():
+        waits = _may_start_again(job) and claims.update(
+            job,
+            when=Job.objects.filter(status__in=CLAIMED, cancel_requested_at=None),
+            status=Status.QUEUED,
+            claimed_at=None,
+            started_at=None,
+            lease_expires_at=None,
+            progress=None,
+            progress_message="",
+            progress_at=None,
+        )
+        if waits:
+            cut_off.save(force_insert=True)
+            JobInterim.objects.filter(job=job).delete()
+            doorbell.ring("jobs.look")
+    if waits:
+        log.warning("Attempt %s of job %s was cut off; it waits for another one.", job.attempt, job.pk)
+    return waits
+
+
+def end_overdue() -> None:
+    """Fail the waiting jobs whose deadline has passed. Those that run are ended where they run."""
+    overdue = Job.objects.filter(status=Status.QUEUED, ended_at=None, deadline_at__lte=timezone.now())
+    for job in overdue.order_by("deadline_at")[:OVERDUE_AT_A_TIME]:
+        with transaction.atomic():
+            ended = claims.update(
+                job,
+                when=Job.objects.filter(status=Status.QUEUED),
+                status=Status.FAILED,
+                reason=Reason.DEADLINE,
+                detail=DEADLINE_BEFORE_START,
+                ended_at=timezone.now(),
+            )
+            if ended:
+                _close_books(job)
+                doorbell.ring("jobs.close_log", job.pk)
+
+
 def reap(*, is_here: Callable[[Job], bool]) -> None:
     """Settle what nobody holds any more. A job that may have been started is lost; another one waits again.
 
-    ``is_here`` tells whether a slot of this host holds the job: then its next supervisor takes it up from there.
+    ``is_here`` tells whether a slot of this host holds the job: then its next supervisor takes it up from there, and
+    knows how it ended, unless none comes for long.
     """
-    overdue = timezone.now() - timedelta(seconds=LOST_GRACE_SECONDS)
+    now = timezone.now()
+    overdue = now - timedelta(seconds=LOST_GRACE_SECONDS)
+    hopeless = now - timedelta(seconds=TAKE_UP_MAX_SECONDS)
     for job in Job.objects.filter(status__in=CLAIMED, lease_expires_at__lt=overdue).order_by("pk"):
-        never_started = job.status == Status.STARTING and job.host == settings.WORKER_HOST and not is_here(job)
-        if never_started and job.cancel_requested_at is None:
-            if requeue(job):  # else it was asked to end just now, and the next look ends it
-                log.warning("Job %s was claimed and never started; it waits again.", job.pk)
-                with suppress(RedisError):
-                    logstream.delete(*job.log_name())  # nothing but its statuses is in it
-        elif never_started:
-            if settle(job, status=Status.CANCELLED, reason=Reason.CANCELLED, detail=NEVER_STARTED):
-                doorbell.ring("jobs.close_log", job.pk)
+        is_ours = job.host == settings.WORKER_HOST and is_here(job)
+        if is_ours and job.lease_expires_at is not None and job.lease_expires_at > hopeless:
+            continue
+        if job.status == Status.STARTING and job.host == settings.WORKER_HOST and not is_ours:
+            give_back(job)
+        elif retry(job, detail=LOST_ATTEMPT):
+            if not is_ours:  # else who takes up what is in the slot closes it
+                doorbell.ring("jobs.close_attempt", job.pk, job.attempt)
         elif settle(job, status=Status.FAILED, reason=Reason.LOST, detail=LOST):
             log.warning("Job %s is lost: its lease ended and nobody renewed it.", job.pk)
             doorbell.ring("jobs.close_log", job.pk)
 
 
-def ring_again() -> None:
-    """Ring for jobs whose ring was lost. A ring too many finds nothing to do."""
-    waiting = Job.objects.filter(status=Status.QUEUED, cancel_requested_at=None)
-    for _job in waiting.values_list("pk")[: settings.JOB_SLOTS]:
+def ring_again(*, at_most: int | None = None) -> None:
+    """Ring for jobs whose ring was lost, or which could not run before. A ring too many finds nothing to do."""
+    for _job in waiting().values_list("pk")[: at_most or settings.JOB_SLOTS]:
         doorbell.ring("jobs.look")
+
+
+def _may_start_again(job: Job) -> bool:
+    starts = JobAttempt.objects.filter(job=job).count() + 1
+    allowed = ServiceVersion.objects.filter(pk=job.version_id, retryable=True)
+    return starts < settings.JOB_ATTEMPTS_MAX and allowed.exists()
+
+
+def _close_books(job: Job) -> None:
+    """What comes with an end, in the transaction that makes ``job`` final."""
+    secrets.wipe(job)
+    meter(job)
+    transaction.on_commit(lambda: _announce(job))
 
 
 def _announce(job: Job) -> None:

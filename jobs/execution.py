@@ -9,33 +9,44 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 from redis.exceptions import RedisError
 
-from jobs import claiming, results, secrets
-from jobs.models import CLAIMED, FINAL, Job, JobFile, Reason, Status
+from jobs import claiming, logs, results, secrets
+from jobs.announcements import Announcements, Answer
+from jobs.markers import Failure, Result, Unreadable
+from jobs.masking import Masks
+from jobs.models import CLAIMED, Job, JobFile, Reason, Status
+from portal.accounts import quotas
 from portal.lib import doorbell
 from portal.lib.logstream import LogEnded, LogWriter
-from services import runtimes, sources
-from services.runtimes import slots
-from services.runtimes.base import Execution, JobSpec, Limits, Outcome, Runtime
+from services import builds, runtimes, sources, variables
+from services.runtimes import home, slots, warm
+from services.runtimes.base import ErrorReport, Execution, JobSpec, Limits, Outcome, PlatformError, Runtime
 from services.runtimes.slots import Slot
 
 log = logging.getLogger(__name__)
 
 CHANNELS = ("out", "err")
 CHUNK_BYTES = 256 * 1024
+SCAN_SECONDS = 0.25
 CARRY_SECONDS = 1.0  # what a job prints faster than the broker takes it must not keep us from renewing the lease
 BROKER_RETRY_SECONDS = 0.5
+DATABASE_RETRY_SECONDS = 1.0
+FENCE_SECONDS = 2.0  # so long before the end of its lease a sandbox ends that nobody could renew it for
 
+NOT_STARTED_ATTEMPT = "Mercato could not start this attempt; the operator finds the cause in the server's log."
 NOT_STARTED = (
     "Mercato could not start this job, and your code did not run. The operator finds the cause in the server's log "
     "under the id of this job. Run it again later."
 )
 
-stopping = threading.Event()  # set when this worker is told to stop: supervision ends, sandboxes run on
+draining = threading.Event()  # set when this worker is told to stop: it claims nothing any more
+stopping = threading.Event()  # set when its grace is over: supervision ends, sandboxes run on
 
 
 def look() -> bool:
@@ -43,20 +54,33 @@ def look() -> bool:
 
     Returns whether there was anything to do.
     """
-    if stopping.is_set() or (slot := slots.acquire("job")) is None:
+    if draining.is_set() or stopping.is_set() or (slot := slots.acquire("job")) is None:
         return False
+    has_worked = False
     try:
-        if (execution := attach(slot)) is not None:
-            return _take_up(execution, slot)
-        job = claiming.claim_next(settings.WORKER_HOST)
-        if job is None:
-            return False
-        _start(job, slot)
-        return True
+        has_worked = _work(slot)
+        return has_worked
     finally:
         slot.release()
-        if not stopping.is_set() and Job.objects.filter(status=Status.QUEUED, cancel_requested_at=None).exists():
-            doorbell.ring("jobs.look")
+        if warm.closing.is_set():
+            warm.end_idle()  # one that this job left behind in the moment of the stop, which passed its slot by
+        # Where all that waits is over a limit, a look finds nothing and rings nobody: who ends a job does, and a tick.
+        if has_worked:
+            _ring_next()
+
+
+def _work(slot: Slot) -> bool:
+    if (execution := attach(slot)) is not None:
+        _take_up(execution, slot)
+        return True
+    if not _has_room() or (job := claiming.claim_next(settings.WORKER_HOST)) is None:
+        return False
+    place = slots.exchange(slot, warm.key_of(job.version_id, job.account_id)) if job.version.warm_start else slot
+    try:
+        _start(job, place)
+    finally:
+        place.release()
+    return True
 
 
 def attach(slot: Slot) -> Execution | None:
@@ -83,12 +107,19 @@ def kill(job: Job, reason: str) -> None:
 
 
 def kill_expired() -> None:
-    """Fence this host: end each sandbox whose lease nobody could renew, before another host may settle its job."""
-    for slot in slots.expired("job"):
+    """Fence this host: end each sandbox whose lease nobody could renew, before it ends and another host settles it."""
+    for slot in slots.expired("job", within=FENCE_SECONDS):
         execution = attach(slot)
         if execution is not None and not execution.ended():
             log.error("The lease of job %s could not be renewed; its sandbox ends.", execution.job_id)
             execution.kill(Reason.LOST)
+
+
+def end_overtime() -> None:
+    """Hold the time limit of jobs whose supervisor is gone, where nothing but a look at them does (a warm start)."""
+    for slot in slots.occupied("job"):
+        if (execution := attach(slot)) is not None:
+            execution.ended()
 
 
 def ring_for_leftovers() -> None:
@@ -97,31 +128,85 @@ def ring_for_leftovers() -> None:
         doorbell.ring("jobs.look")
 
 
-def _take_up(execution: Execution, slot: Slot) -> bool:
-    job = Job.objects.filter(pk=execution.job_id, attempt=execution.attempt).select_related("version").first()
-    if job is None or (job.status in FINAL and not execution.ended()):
-        execution.kill(Reason.LOST)
-    elif job.status in CLAIMED and not claiming.renew(job):
+def kill_overdue() -> None:
+    """End the jobs of this host whose deadline has passed. Their supervisors do so too, unless they are gone."""
+    overdue = Job.objects.filter(ended_at=None, deadline_at__lte=timezone.now())
+    for job in overdue.filter(status__in=CLAIMED, host=settings.WORKER_HOST):
+        kill(job, Reason.DEADLINE)
+
+
+def give_back_claims() -> None:
+    """Have the jobs wait again that were claimed on this host, and whose worker died before it started them."""
+    starting = Job.objects.filter(status=Status.STARTING, host=settings.WORKER_HOST)
+    claims = {_claim_of(job): job for job in starting}
+    for slot in slots.abandoned("job", claims):
+        if attach(slot) is None:  # else who takes it up sees how far it came
+            claiming.give_back(claims[slot.claimed()])
+
+
+def _claim_of(job: Job) -> str:
+    return f"{job.pk} {job.attempt}"
+
+
+def _ring_next() -> None:
+    """Let a slot look that is free now: this one, or, where this worker is leaving, one of its successor."""
+    with suppress(DatabaseError):  # the tick rings once it is back
+        if stopping.is_set() or claiming.waiting().exists():
+            doorbell.ring("jobs.look")
+
+
+def _has_room() -> bool:
+    """Whether the disk of this host has room for what a job writes. Where it has not, jobs wait."""
+    free = home.free_mib()
+    if free < settings.DISK_FREE_MIN_MIB:
+        log.error("%s MiB are free, and DISK_FREE_MIN_MIB is %s: no job starts.", free, settings.DISK_FREE_MIN_MIB)
+    return free >= int(settings.DISK_FREE_MIN_MIB)
+
+
+def _take_up(execution: Execution, slot: Slot) -> None:
+    job = Job.objects.filter(pk=execution.job_id).select_related("version").first()
+    if job is not None and job.attempt == execution.attempt and job.status in CLAIMED and not claiming.renew(job):
         job.refresh_from_db()
     if job is None:
+        execution.kill(Reason.LOST)
         execution.discard()
-        return True
-    log.info("Job %s is taken up again in slot %s.", job.pk, slot.folder.name)
-    _supervise(job, execution, slot)
-    return True
+    elif job.attempt != execution.attempt:
+        _bury(execution)
+    elif job.status == Status.STARTING and execution.ended() and not execution.outcome().was_started:
+        claiming.give_back(job)
+        execution.discard()
+    else:
+        log.info("Job %s is taken up again in slot %s.", job.pk, slot.folder.name)
+        if job.status not in CLAIMED and not execution.ended():
+            execution.kill(Reason.LOST)
+        _supervise(job, execution, slot)
+
+
+def _bury(execution: Execution) -> None:
+    """Keep the rest of the log of an attempt that another one followed, and clear the slot."""
+    execution.kill(Reason.LOST)
+    masks = secrets.masks(Job.objects.select_related("input").get(pk=execution.job_id))
+    tail = _Tail(execution, LogWriter("job", execution.job_id, execution.attempt), masks)
+    while not (tail.carry() and not tail.is_behind):
+        if stopping.is_set():
+            return
+        if not tail.is_behind:
+            time.sleep(BROKER_RETRY_SECONDS)  # the broker is away: what it missed waits in the spool
+    logs.close_attempt(execution.job_id, execution.attempt)
+    execution.discard()
 
 
 def _start(job: Job, slot: Slot) -> None:
+    slot.claim(_claim_of(job))
     writer = LogWriter(*job.log_name())
     _tell(writer, job)
     try:
         runtime = runtimes.get(job.version.runtime)
         if not runtime.is_prepared(job.version.environment):
-            runtime.restore(job.version.environment, slot, lambda *_: None)
+            _restore(job, runtime, slot)
         spec = _spec(job)
-        if not claiming.renew(job):  # making the environment or unpacking the source may have taken its time
+        if not _holds(job, slot):  # making the environment or unpacking the source may have taken its time
             return
-        _lease(slot, job)
         execution = runtime.start(spec, slot)
     except DatabaseError:
         raise  # nothing can be settled now; the reaper has it wait again
@@ -129,25 +214,78 @@ def _start(job: Job, slot: Slot) -> None:
         log.warning("The secrets of job %s cannot be decrypted: no key of ENCRYPTION_KEYS fits.", job.pk)
         claiming.settle(job, status=Status.FAILED, reason=Reason.LOST, detail=secrets.UNREADABLE)
         return
-    except Exception:  # else it would wait again, fail again, and so on for ever
+    except variables.Unreadable:
+        log.warning("A variable of version %s cannot be decrypted: no key of ENCRYPTION_KEYS fits.", job.version_id)
+        claiming.settle(job, status=Status.FAILED, reason=Reason.LOST, detail=variables.UNREADABLE)
+        return
+    except Exception as error:  # else it would wait again, fail again, and so on for ever
+        has_to_wait = slot.is_overdue() or stopping.is_set()
+        if isinstance(error, PlatformError) and has_to_wait and claiming.requeue(job):
+            return
         log.exception("Job %s could not be started.", job.pk)
-        claiming.settle(job, status=Status.FAILED, reason=Reason.LOST, detail=NOT_STARTED)
+        if not claiming.retry(job, detail=NOT_STARTED_ATTEMPT):
+            claiming.settle(job, status=Status.FAILED, reason=Reason.LOST, detail=_why_not_started(job))
         return
     finally:
-        if not job.is_live:
+        if job.status not in CLAIMED:
             _close(writer, job)
     _supervise(job, execution, slot)
 
 
+def _holds(job: Job, slot: Slot) -> bool:
+    """Take the lease for the start; once more where the database took longer for it than it lasts."""
+    for _ in range(2):
+        if not claiming.renew(job):
+            return False
+        _lease(slot, job)
+        if not slot.is_overdue():
+            break
+    return True
+
+
+def _why_not_started(job: Job) -> str:
+    """What the host lacks; where it lacks nothing, only the log of the server tells."""
+    name = job.version.runtime
+    problem = runtimes.get(name).unavailable() if name in runtimes.REGISTRY else ""
+    return f"Nothing can run on this host now, and your code did not run. {problem}" if problem else NOT_STARTED
+
+
+def _restore(job: Job, runtime: Runtime, slot: Slot) -> None:
+    """Make the environment of ``job`` on this host, which may take minutes: its lease is held meanwhile."""
+    over = threading.Event()
+    holder = threading.Thread(target=_hold, args=(job, over), name=f"lease of job {job.pk}", daemon=True)
+    holder.start()
+    try:
+        spec = builds.spec_of(job.version, build_id=job.pk, stopped=lambda: "stopped" if stopping.is_set() else "")
+        runtime.restore(job.version.environment, spec, slot, lambda *_: None)
+    finally:
+        over.set()
+        holder.join()
+
+
+def _hold(job: Job, over: threading.Event) -> None:
+    try:
+        while not over.wait(settings.LEASE_RENEWAL_SECONDS):
+            with suppress(DatabaseError):
+                claiming.renew(job)
+    finally:
+        connection.close()
+
+
 def _spec(job: Job) -> JobSpec:
     version = job.version
+    own = variables.resolve(version)
     return JobSpec(
         job_id=job.pk,
         attempt=job.attempt,
+        version_id=version.pk,
+        account_id=job.account_id,
         source=sources.materialise(version.source_sha256),
         environment=version.environment,
+        warm=version.warm_start,
         inputs=_inputs(job),
-        variables=secrets.variables(job.input.secrets),
+        variables=own | secrets.variables(job.input.secrets),
+        version_variables=frozenset(own),
         limits=Limits(
             cpu_millis=version.cpu_millis,
             memory_bytes=version.memory_mib * 1024 * 1024,
@@ -172,20 +310,28 @@ def _supervise(job: Job, execution: Execution, slot: Slot) -> None:
             _tell(writer, job)
         else:
             _renew(job, execution, slot)
-    tail = _Tail(execution, writer)
+    masks = secrets.masks(job)
+    announcements = Announcements(job, execution, writer, masks)
+    tail = _Tail(execution, writer, masks, announcements)
     renewed_at = time.monotonic()
     while not execution.ended() or tail.is_behind:
         if stopping.is_set():
             claiming.renew(job, seconds=claiming.STOP_LEASE_SECONDS)
             _lease(slot, job)
             return
+        if job.deadline_at is not None and job.deadline_at <= timezone.now():
+            execution.kill(Reason.DEADLINE)
         is_taken = tail.carry()
         if not tail.is_behind:
             execution.wait(min(1.0, settings.LEASE_RENEWAL_SECONDS) if is_taken else BROKER_RETRY_SECONDS)
         if time.monotonic() - renewed_at >= settings.LEASE_RENEWAL_SECONDS:
             renewed_at = time.monotonic()
-            _renew(job, execution, slot)
-    _finish(job, execution, tail, writer)
+            try:
+                _renew(job, execution, slot)
+            except DatabaseError as error:  # the log goes on, and the lease says for how long the sandbox may
+                _wait_for_database(job, error)
+                renewed_at -= settings.LEASE_RENEWAL_SECONDS - DATABASE_RETRY_SECONDS
+    _finish(job, execution, tail, announcements, writer)
 
 
 def _renew(job: Job, execution: Execution, slot: Slot) -> None:
@@ -197,11 +343,20 @@ def _renew(job: Job, execution: Execution, slot: Slot) -> None:
         execution.kill(Reason.CANCELLED)
 
 
-def _finish(job: Job, execution: Execution, tail: "_Tail", writer: LogWriter) -> None:
+def _finish(job: Job, execution: Execution, tail: "_Tail", announcements: Announcements, writer: LogWriter) -> None:
     """Settle, then clear up. Each step may be repeated by a successor, so the slot is emptied last."""
     drained = tail.carry()
-    if job.status in CLAIMED:
-        _settle(job, execution)
+    is_settled = job.status not in CLAIMED
+    while not is_settled:
+        try:
+            announcements.finish()
+            _settle(job, execution, announcements.answer, tail.masks)
+            is_settled = True
+        except DatabaseError as error:
+            if stopping.is_set():
+                return  # a successor finds it ended in its slot
+            _wait_for_database(job, error)
+            time.sleep(DATABASE_RETRY_SECONDS)
     while not (drained and not tail.is_behind and _close(writer, job)):
         if stopping.is_set():
             return
@@ -210,9 +365,17 @@ def _finish(job: Job, execution: Execution, tail: "_Tail", writer: LogWriter) ->
     execution.discard()
 
 
-def _settle(job: Job, execution: Execution) -> None:
-    outcome = execution.outcome()
-    status, reason, detail, files = _judge(job, execution, outcome)
+def _wait_for_database(job: Job, error: DatabaseError) -> None:
+    log.warning("Job %s waits for the database: %s", job.pk, error)
+    with suppress(DatabaseError):
+        connection.close()  # the next query opens another one
+
+
+def _settle(job: Job, execution: Execution, answer: Answer | None, masks: Masks) -> None:
+    outcome = _told(execution.outcome(), answer, masks)
+    if outcome.reason == Reason.LOST and claiming.retry(job, detail=claiming.LOST_ATTEMPT):
+        return
+    status, reason, detail, files = _judge(job, execution, outcome, answer)
     error = outcome.error and {
         "type": outcome.error.type,
         "message": outcome.error.message,
@@ -232,11 +395,14 @@ def _settle(job: Job, execution: Execution) -> None:
         )
         if won:
             JobFile.objects.bulk_create(files)
+            quotas.charge(job.account_id, sum(file.size for file in files))
     if not won:
-        job.refresh_from_db()
+        job.refresh_from_db(fields=["status"])  # another attempt may have followed: this object stays the one of ours
 
 
-def _judge(job: Job, execution: Execution, outcome: Outcome) -> tuple[str, str, str, list[JobFile]]:
+def _judge(
+    job: Job, execution: Execution, outcome: Outcome, answer: Answer | None
+) -> tuple[str, str, str, list[JobFile]]:
     """Status, reason, detail and files. A failed job keeps the files that it wrote."""
     files: list[JobFile] = []
     refused = ""
@@ -253,20 +419,50 @@ def _judge(job: Job, execution: Execution, outcome: Outcome) -> tuple[str, str, 
         log.warning("The output folder of job %s is gone.", job.pk)
     if outcome.reason == Reason.CANCELLED:
         return Status.CANCELLED, Reason.CANCELLED, outcome.detail, files
+    if outcome.reason == Reason.DEADLINE:
+        return Status.FAILED, Reason.DEADLINE, claiming.DEADLINE_WHILE_RUNNING, files
     if outcome.reason:
         return Status.FAILED, outcome.reason, outcome.detail, files
     if refused:
         return Status.FAILED, Reason.OUTPUT_TOO_LARGE, refused, []
+    if all(file.name != results.RESULT_NAME for file in files):  # else the file wins over what was printed
+        if isinstance(answer, Unreadable):
+            return Status.FAILED, Reason.INVALID_RESULT, answer.problem, files
+        if isinstance(answer, Result):
+            files.append(results.keep(job, answer.content))
     return Status.SUCCEEDED, "", "", files
+
+
+def _told(outcome: Outcome, answer: Answer | None, masks: Masks) -> Outcome:
+    """``outcome`` with the error that the code printed as its answer, and without the values of its secrets."""
+    if isinstance(answer, Failure) and outcome.reason in ("", Reason.ERROR) and outcome.error is None:
+        detail = f"The code answered with the error {answer.code}: {answer.detail}".removesuffix(": ")
+        error = ErrorReport(type=answer.code, message=answer.detail, frames=[])
+        outcome = replace(outcome, reason=Reason.ERROR, detail=detail, error=error)
+    if masks and outcome.error is not None:
+        told = outcome.error
+        error = ErrorReport(
+            type=masks.text(told.type),
+            message=masks.text(told.message),
+            frames=[masks.text(each) for each in told.frames],
+        )
+        outcome = replace(outcome, error=error)
+    is_of_the_code = outcome.reason in (Reason.ERROR, Reason.INVALID_INPUT, Reason.INVALID_RESULT)
+    return replace(outcome, detail=masks.text(outcome.detail)) if masks and is_of_the_code else outcome
 
 
 class _Tail:
     """Carries spool bytes to the log. What the broker did not take is offered again."""
 
-    def __init__(self, execution: Execution, writer: LogWriter) -> None:
+    def __init__(
+        self, execution: Execution, writer: LogWriter, masks: Masks, announcements: Announcements | None = None
+    ) -> None:
         self.execution = execution
         self.writer = writer
+        self.masks = masks
+        self.announcements = announcements
         self.offsets: dict[str, int] | None = None
+        self.has_begun = False
         self.is_behind = False
 
     def carry(self) -> bool:
@@ -275,9 +471,22 @@ class _Tail:
         False if the broker is away: nothing is lost, the spool keeps it.
         """
         self.is_behind, until = False, time.monotonic() + CARRY_SECONDS
+        is_taken = self._write(until)
+        if self.announcements is not None:
+            # Its own time: where the broker is slower than the job, the log takes all of the other.
+            if self.announcements.read(until=max(until, time.monotonic() + SCAN_SECONDS)):
+                self.announcements.publish()
+            else:
+                self.is_behind = True
+        return is_taken
+
+    def _write(self, until: float) -> bool:
         try:
             if self.offsets is None:
                 self.offsets = dict.fromkeys(CHANNELS, 0) | self.writer.offsets()
+                if self.announcements is not None and not self.has_begun:
+                    self.announcements.told_before = self.offsets["out"]
+                self.has_begun = True
             for channel, data in self._new():
                 self.writer.write(channel, data)
                 self.offsets[channel] += len(data)
@@ -295,8 +504,18 @@ class _Tail:
     def _new(self) -> Iterator[tuple[str, bytes]]:
         assert self.offsets is not None
         for channel in CHANNELS:
-            while data := self.execution.read(channel, self.offsets[channel], CHUNK_BYTES):
+            while data := self._read(channel, self.offsets[channel]):
                 yield channel, data
+
+    def _read(self, channel: str, offset: int) -> bytes:
+        """What comes behind ``offset``, without the values of secrets."""
+        if not self.masks:
+            return self.execution.read(channel, offset, CHUNK_BYTES)
+        begin = max(0, offset - self.masks.reach)
+        length = offset - begin + CHUNK_BYTES
+        has_ended = self.execution.ended()  # before the read: nothing comes behind what it finds
+        data = self.execution.read(channel, begin, length)
+        return self.masks.hide(data, is_end=has_ended and len(data) < length)[offset - begin :]
 
 
 def _tell(writer: LogWriter, job: Job) -> None:

@@ -13,7 +13,7 @@ from django.http import QueryDict
 from django.views.decorators.debug import sensitive_variables
 
 from jobs import inputs
-from jobs.inputs import SECRETS, TAGS, InputInvalid, InputRefused, Refused, Sent
+from jobs.inputs import DEADLINE, SECRETS, TAGS, InputInvalid, InputRefused, Refused, Sent
 from jobs.models import Job, Status
 from portal.accounts.models import Account
 from portal.lib import jsontext
@@ -52,6 +52,12 @@ class JobForm(forms.Form):
     data = forms.CharField(required=False, strip=False, widget=forms.Textarea(attrs={"rows": 12}))  # type: ignore[assignment]
     params = forms.CharField(required=False, strip=False, widget=forms.Textarea(attrs={"rows": 12}))
     tags = forms.CharField(required=False, help_text="Words to find the job by, with commas between them.")
+    deadline = forms.FloatField(
+        required=False,
+        min_value=0.1,
+        max_value=inputs.DEADLINE_MAX_SECONDS / 60,
+        help_text="Minutes from now. What has not ended by then is ended; a job that waits does not start any more.",
+    )
 
     def __init__(
         self,
@@ -112,6 +118,8 @@ class JobForm(forms.Form):
             TAGS: json.dumps([tag.strip() for tag in self.cleaned_data["tags"].split(",") if tag.strip()]),
             SECRETS: json.dumps(secrets),
         }
+        if minutes := self.cleaned_data["deadline"]:
+            members[DEADLINE] = json.dumps(minutes * 60)
         self._check_further(members)
         body = ",".join(f"{json.dumps(name)}:{text}" for name, text in members.items())
         return inputs.parse(f"{{{body}}}".encode())

@@ -5,11 +5,14 @@ JSON texts stay as they came.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.views.decorators.debug import sensitive_variables
 
@@ -20,7 +23,7 @@ from services import checking
 from services.checking import Violation
 from services.models import ServiceVersion
 
-SECRETS, TAGS = "$secrets", "$tags"
+SECRETS, TAGS, DEADLINE = "$secrets", "$tags", "$deadline"
 REFERENCE_KEYS = ("dataRef", "paramsRef")
 REFERENCE_KINDS = ("DATAPOOL",)
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")  # becomes the name of a file and, often, of a parameter
@@ -28,6 +31,8 @@ MORE_MAX = 50
 TAGS_MAX = 20
 TAG_MAX_CHARACTERS = 64
 SECRETS_MAX = 50
+DEADLINE_MAX_SECONDS = 366 * 86_400
+CHECK_RETRY_SECONDS = 5
 SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 SECRET_MAX_BYTES = 64 * 1024  # a variable of the environment ends at 128 KiB
 SECRETS_MAX_BYTES = 512 * 1024  # together: a process takes 2 MiB of variables and arguments
@@ -40,6 +45,8 @@ class Refused(ValidationError):
     ``code`` is one of portal.lib.errors.CODES; ``detail`` says it all in one text; ``members`` go beside it.
     """
 
+    headers: ClassVar[Mapping[str, str]] = {}  # of the answer to a machine
+
     def __init__(self, code: str, messages: str | Mapping[str, str | list[str]], **members: Any) -> None:
         keyed = {NON_FIELD_ERRORS: messages} if isinstance(messages, str) else messages
         lists = {name: [text] if isinstance(text, str) else text for name, text in keyed.items()}
@@ -51,6 +58,19 @@ class Refused(ValidationError):
 
 class InputRefused(Refused):
     """What was sent is not taken."""
+
+
+class InputUnchecked(InputRefused):
+    """Nobody had time to check what was sent."""
+
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": str(CHECK_RETRY_SECONDS)}
+
+    def __init__(self) -> None:
+        super().__init__(
+            "unavailable",
+            "The input could not be checked in time, because too many others are being checked. Nothing was started. "
+            "Send it again in a few seconds.",
+        )
 
 
 class InputInvalid(InputRefused):
@@ -87,6 +107,7 @@ class Sent:
     more: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     tags: Sequence[str] = ()
+    deadline: datetime | timedelta | None = None  # until when it has to have ended; from now on, or on the clock
 
     def body(self) -> str:
         """All of it that is input, as one JSON object."""
@@ -101,7 +122,7 @@ def digest(body: bytes) -> str:
 
 @sensitive_variables("body", "sent", "found")
 def parse(body: bytes) -> Sent:
-    """What the body of a call says: `{"data", "params", "$secrets", "$tags", …}`. Raises InputRefused."""
+    """What the body of a call says: `{"data", "params", "$secrets", "$tags", "$deadline", …}`. Raises InputRefused."""
     if len(body) > settings.BODY_MAX_BYTES:
         raise _too_large("", len(body), settings.BODY_MAX_BYTES)
     try:
@@ -115,7 +136,7 @@ def parse(body: bytes) -> Sent:
             "invalid_request",
             'The body must be a JSON object, such as {"data": {…}, "params": {…}}. Put what you send into one.',
         ) from None
-    secrets, tags = found.pop(SECRETS, None), found.pop(TAGS, None)
+    secrets, tags, deadline = found.pop(SECRETS, None), found.pop(TAGS, None), found.pop(DEADLINE, None)
     _check_names(found)
     return Sent(
         data=found.pop("data").text if "data" in found else "{}",
@@ -123,6 +144,7 @@ def parse(body: bytes) -> Sent:
         more={name: member.text for name, member in found.items()},
         secrets=_secrets(None if secrets is None else secrets.value),
         tags=_tags(None if tags is None else tags.value),
+        deadline=_deadline(None if deadline is None else deadline.value),
     )
 
 
@@ -147,11 +169,7 @@ def check_schema(sent: Sent, version: ServiceVersion) -> None:
     try:
         found = checking.check(schema, sent.body())
     except checking.Busy:
-        raise InputRefused(
-            "unavailable",
-            "The input could not be checked in time, because too many others are being checked. Nothing was started. "
-            "Send it again in a few seconds.",
-        ) from None
+        raise InputUnchecked from None
     if found.violations:
         raise InputInvalid(found.violations, found.more)
 
@@ -175,8 +193,8 @@ def _check_names(found: Mapping[str, Member]) -> None:
         if name.startswith("$"):
             raise InputRefused(
                 "invalid_request",
-                f"The key {_cut(name)} is not known: of the keys with a dollar sign there are `{SECRETS}` and "
-                f"`{TAGS}`. Correct it, or leave the dollar sign out.",
+                f"The key {_cut(name)} is not known: of the keys with a dollar sign there are `{SECRETS}`, "
+                f"`{TAGS}` and `{DEADLINE}`. Correct it, or leave the dollar sign out.",
             )
         if name in REFERENCE_KEYS:
             raise _reference(name)
@@ -233,6 +251,36 @@ def _tags(value: Any) -> list[str]:
                 "printed. Change it.",
             )
     return tags
+
+
+def deadline_at(sent: Sent) -> datetime | None:
+    """Until when the job has to have ended. Raises InputRefused for a time that has passed.
+
+    Not when it is parsed: who sends the same call again, a day later, gets the first answer.
+    """
+    now = timezone.now()
+    at = now + sent.deadline if isinstance(sent.deadline, timedelta) else sent.deadline
+    if at is not None and at <= now:
+        raise _refuse(DEADLINE, f"is {at:%Y-%m-%d %H:%M:%S %Z}, which has passed. Send a later one, or none.")
+    if at is not None and at > now + timedelta(seconds=DEADLINE_MAX_SECONDS):
+        raise _refuse(DEADLINE, "is more than a year away. Send an earlier one, or none.")
+    return at
+
+
+def _deadline(value: Any) -> datetime | timedelta | None:
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= DEADLINE_MAX_SECONDS:
+        return timedelta(seconds=float(value))
+    if isinstance(value, str):
+        with suppress(ValueError, OverflowError):
+            if (at := datetime.fromisoformat(value)).tzinfo is not None:
+                return at.astimezone(UTC)
+    raise _refuse(
+        DEADLINE,
+        "has to be a number of seconds from now on, above 0 and up to a year, or a time with its zone (ISO 8601), "
+        'such as 3600 or "2030-01-31T12:00:00Z".',
+    )
 
 
 @sensitive_variables("value", "text", "secrets")

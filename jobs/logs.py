@@ -6,16 +6,18 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from jobs.models import FINAL, Job
+from jobs.models import FINAL, Job, JobAttempt
 from portal.lib import doorbell, logstream
 
 log = logging.getLogger(__name__)
 
 LEFT_OPEN_AFTER_SECONDS = 5
 LEFT_OPEN_AT_A_TIME = 50
+STRANDED_AFTER_SECONDS = 60  # the log of an attempt whose host does not come back
 
 
 def close(job: Job) -> None:
@@ -30,10 +32,21 @@ def close(job: Job) -> None:
     doorbell.ring("jobs.archive_log", *job.log_name()[1:])
 
 
+def close_attempt(job_id: UUID, number: int) -> None:
+    """End the log of an attempt that was cut off, and have it archived. Twice is no error."""
+    try:
+        logstream.LogWriter("job", job_id, number).close()
+    except RedisError as error:
+        log.warning("The log of attempt %s of job %s stays open until the broker is back: %s", number, job_id, error)
+        return
+    doorbell.ring("jobs.archive_log", job_id, number)
+
+
 def archive(job_id: UUID, attempt: int) -> None:
     """Move the log of one attempt to storage, and note it on the row. Twice is no error."""
     logstream.archive("job", job_id, attempt)
     Job.objects.filter(pk=job_id, attempt__lte=attempt, status__in=FINAL).update(log_archived=True)
+    JobAttempt.objects.filter(job=job_id, number=attempt).update(log_archived=True)
 
 
 def close_left_open(*, is_here: Callable[[Job], bool]) -> None:
@@ -47,3 +60,13 @@ def close_left_open(*, is_here: Callable[[Job], bool]) -> None:
     for job in ours[:LEFT_OPEN_AT_A_TIME]:
         if not is_here(job):
             close(job)
+    _close_attempts_left_open(is_here)
+
+
+def _close_attempts_left_open(is_here: Callable[[Job], bool]) -> None:
+    now = timezone.now()
+    ours = Q(host=settings.WORKER_HOST, ended_at__lt=now - timedelta(seconds=LEFT_OPEN_AFTER_SECONDS))
+    stranded = Q(ended_at__lt=now - timedelta(seconds=STRANDED_AFTER_SECONDS))
+    for attempt in JobAttempt.objects.filter(ours | stranded, log_archived=False)[:LEFT_OPEN_AT_A_TIME]:
+        if not is_here(Job(pk=attempt.job_id, attempt=attempt.number)):
+            close_attempt(attempt.job_id, attempt.number)

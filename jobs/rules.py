@@ -13,3 +13,8 @@ def can_view(user: User, job: Job) -> bool:
 def can_cancel(user: User, job: Job) -> bool:
     """Who may start jobs may end them."""
     return rules.can_maintain(user, job.account_id)
+
+
+def can_delete(user: User, job: Job) -> bool:
+    """And remove what they left."""
+    return rules.can_maintain(user, job.account_id)

@@ -1,6 +1,8 @@
 """Accepting work and taking it back. Running it is execution.py's business."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import ClassVar
 
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
@@ -10,6 +12,7 @@ from jobs import inputs, secrets
 from jobs.claiming import NEVER_STARTED, meter
 from jobs.inputs import InputRefused, Refused, Sent
 from jobs.models import LIVE, IdempotencyKey, Job, JobInput, JobTag, Reason, Status
+from portal.accounts import quotas
 from portal.accounts.actors import Actor
 from portal.accounts.models import Account
 from portal.lib import doorbell
@@ -18,6 +21,7 @@ from services.models import Service, ServiceVersion, Subscription
 
 IDEMPOTENCY_KEY_MAX_CHARACTERS = 255
 IDEMPOTENCY_KEY_HOURS = 48
+QUEUE_RETRY_SECONDS = 30
 KEY_WANTED = (
     f"The Idempotency-Key must have 1 to {IDEMPOTENCY_KEY_MAX_CHARACTERS} characters of ASCII that can be printed. "
     "Send a random one, such as a UUID."
@@ -29,6 +33,33 @@ class NotRunnable(Refused):
 
     def __init__(self, message: str) -> None:
         super().__init__("not_published", message)
+
+
+class QueueFull(Refused):
+    """As many jobs of the account wait as may."""
+
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": str(QUEUE_RETRY_SECONDS)}
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            "queue_full",
+            f"As many jobs of this account wait already as its limit allows: {limit:,} (JOBS_QUEUED_MAX). Wait until "
+            "some have ended, cancel some, or ask the operator for a higher limit.",
+            limit=limit,
+        )
+
+
+class StorageFull(Refused):
+    """The account keeps as many bytes of files as it may."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            "storage_full",
+            f"The result files of this account take {size:,} bytes, and its limit is {limit:,} (STORAGE_MAX_BYTES). "
+            "Delete jobs whose files are not needed any more, or ask the operator for a higher limit.",
+            size=size,
+            limit=limit,
+        )
 
 
 class IdempotencyKeyReused(Refused):
@@ -62,11 +93,18 @@ def submit(
     if idempotency_key and (first := _first_answer(subscription, idempotency_key, body_digest)):
         return first
     _check_version(version, account)
+    deadline_at = inputs.deadline_at(sent)
     inputs.check_schema(sent, version)
+    _check_limits(account)
     try:
         with transaction.atomic():
             job = Job.objects.create(
-                account=account, version=version, created_by=by.user, subscription=subscription, tags=list(sent.tags)
+                account=account,
+                version=version,
+                created_by=by.user,
+                subscription=subscription,
+                tags=list(sent.tags),
+                deadline_at=deadline_at,
             )
             if (
                 idempotency_key and subscription is not None
@@ -135,6 +173,17 @@ def _check_version(version: ServiceVersion, account: Account) -> None:
             f"Version {version.number} takes no new jobs of {account}: it was retired, or it is not offered to this "
             "account. Choose another version, or ask the provider."
         )
+
+
+def _check_limits(account: Account) -> None:
+    """Refuse what an account at its limits would add. Calls at the same moment may go over them by their number."""
+    limits = quotas.limits_of(account.pk)
+    if limits.queued_jobs is not None:
+        waiting = Job.objects.filter(account=account, status=Status.QUEUED).order_by("account", "pk")
+        if waiting.values_list("pk")[limits.queued_jobs - 1 : limits.queued_jobs]:
+            raise QueueFull(limits.queued_jobs)
+    if limits.storage_bytes is not None and (size := quotas.storage_of(account.pk)) >= limits.storage_bytes:
+        raise StorageFull(size, limits.storage_bytes)
 
 
 def _keep(job: Job, sent: Sent) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import Case, Q, QuerySet, When
@@ -13,10 +14,10 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from jobs import results, rules, submission, timeline
+from jobs import announcements, claiming, results, retention, rules, submission, timeline
 from jobs.forms import JobFilter, JobForm
 from jobs.inputs import Refused
-from jobs.models import Job
+from jobs.models import Job, JobAttempt, JobInterim, Status
 from portal.accounts.actors import Actor
 from portal.accounts.models import Account, User
 from portal.accounts.requests import AccountRequest
@@ -103,6 +104,25 @@ def result(request: AccountRequest, job_id: UUID) -> HttpResponse:
 
 @login_required
 @require_GET
+def interims(request: AccountRequest, job_id: UUID) -> HttpResponse:
+    """What the code announced since the page asked last. When the job has ended, the page is loaded anew."""
+    job = get_job(request, job_id)
+    if not request.htmx:
+        return redirect("jobs:result", job_id)
+    if not job.is_live:
+        return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+    shown = request.GET.get("after", "")
+    after = int(shown) if shown.isdecimal() and len(shown) < 10 else 0
+    if after and request.GET.get("attempt") != str(job.attempt):  # those of an attempt that was cut off are gone
+        return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+    fresh = list(_interims(job).filter(number__gte=after))
+    if not fresh or fresh[0].number == after:
+        return HttpResponse(status=204)
+    return render(request, "jobs/_interims.html", {"job": job, "interims": fresh})
+
+
+@login_required
+@require_GET
 def files(request: AccountRequest, job_id: UUID) -> HttpResponse:
     """The files that the job left."""
     return _tab(request, get_job(request, job_id), "files")
@@ -162,12 +182,60 @@ def cancel(request: AccountRequest, job_id: UUID) -> HttpResponse:
     return redirect("jobs:detail", job_id)
 
 
+@login_required
+@require_POST
+def delete(request: AccountRequest, job_id: UUID) -> HttpResponse:
+    """Remove an ended job, with all that it left."""
+    job = get_job(request, job_id, can=rules.can_delete)
+    try:
+        retention.delete(job=job)
+    except retention.NotDeletable as refused:
+        messages.error(request, refused.message)
+        return redirect("jobs:detail", job_id)
+    messages.success(request, "The job is deleted, with its files, its log and its input.")
+    return redirect("jobs:list")
+
+
+@login_required
+@require_GET
+def attempt(request: AccountRequest, job_id: UUID, number: int) -> HttpResponse:
+    """The log of an attempt that was cut off, after which the job was started again."""
+    job = get_job(request, job_id)
+    return render(request, "jobs/attempt_detail.html", {"job": job, "attempt": _attempt(job, number)})
+
+
+@login_required
+@require_GET
+def attempt_stream(request: AccountRequest, job_id: UUID, number: int) -> HttpResponseBase:
+    """Its log as server-sent events."""
+    row = _attempt(get_job(request, job_id), number)
+    return sse.log_response(request, *row.log_name(), live=not row.log_archived)
+
+
+@login_required
+@require_GET
+def attempt_download(request: AccountRequest, job_id: UUID, number: int) -> HttpResponseBase:
+    """Its log as one text file."""
+    row = _attempt(get_job(request, job_id), number)
+    return sse.log_download(*row.log_name(), filename=f"job-{job_id}-attempt-{number}.log")
+
+
+def _attempt(job: Job, number: int) -> JobAttempt:
+    return get_object_or_404(job.attempts, number=number)
+
+
 def _tab(request: AccountRequest, job: Job, tab: str) -> HttpResponse:
     context = _header(request, job, tab)
     if request.htmx and request.htmx.target == "job-header":
-        return render(request, "jobs/job_detail.html#header", context)
+        answer = render(request, "jobs/job_detail.html#header", context)
+        if tab == "log" and request.GET.get("attempt") not in (None, str(job.log_name()[-1])):
+            answer.headers["HX-Refresh"] = "true"  # the log below is that of an earlier attempt
+        return answer
     if tab == "result":
+        context["kept_until"] = retention.kept_until(job)
         context["result"], context["result_is_cut"] = results.result_text(job)
+        context["interims"] = list(_interims(job))
+        context["earlier_interims_max"] = announcements.INTERIMS_KEPT - 1
     elif tab == "files":
         context["files"] = job.files.order_by("name")
     elif tab == "input":
@@ -181,9 +249,18 @@ def _header(request: AccountRequest, job: Job, tab: str) -> dict[str, object]:
         "tab": tab,
         "tab_url": reverse(f"jobs:{tab}", args=[job.pk]),
         "steps": timeline.steps(job),
+        "interim_count": newest.number if job.is_live and (newest := _interims(job).first()) else 0,
+        "attempts": job.attempts.order_by("number"),
+        "obstacle": claiming.obstacle(job) if job.status == Status.QUEUED else "",
+        "can_delete": not job.is_live and rules.can_delete(request.user, job),
         "can_run_again": not job.is_live and job.version.service.deleted_at is None,
         "can_cancel": job.is_live and not job.cancel_requested_at and rules.can_cancel(request.user, job),
     }
+
+
+def _interims(job: Job) -> QuerySet[JobInterim]:
+    """Those of the current attempt, newest first."""
+    return JobInterim.objects.filter(job=job, attempt=job.attempt).order_by("-number")
 
 
 def _choosable(account: Account) -> QuerySet[Service]:

@@ -17,6 +17,7 @@ from markdown_it.token import Token
 FOLDER = settings.BASE_DIR / "docs"
 FIRST = (
     "provider",
+    "containers",
     "consumer",
     "marketplace",
     "applications",
@@ -24,6 +25,7 @@ FIRST = (
     "managed-api",
     "errors",
     "operator",
+    "reliability",
 )  # in this order; the others follow by title
 TOC_TAGS = ("h2", "h3")
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*")

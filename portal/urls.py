@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal.views import docs, errors, health, pages, palette, styleguide
+from portal.views import docs, errors, health, limits, pages, palette, styleguide
 
 handler400 = errors.bad_request
 handler403 = errors.permission_denied
@@ -23,6 +23,7 @@ urlpatterns = [
     path("applications/", include("services.application_urls")),
     path("gateway/", include("portal.api.managed.urls")),
     path("", include("portal.api.oauth.urls")),
+    path("account/limits/", limits.limits, name="limits"),
     path("account/", include("portal.accounts.urls")),
     path("accounts/", include("allauth.urls")),
     path("favicon.ico", pages.favicon),

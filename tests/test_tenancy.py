@@ -17,7 +17,9 @@ from django.db import close_old_connections, transaction
 from django.http import HttpResponseBase
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
+from jobs.models import JobAttempt
 from portal.accounts.models import Membership
 from services.models import ServiceShare
 from tests import factories
@@ -54,6 +56,7 @@ ROWS: dict[str, dict[str, Mapping[str, str]]] = {
     "dashboard/": {"GET": PEOPLE},
     "find/": {"GET": PEOPLE},
     "account/profile/": {"GET": PEOPLE, "POST": PEOPLE},
+    "account/limits/": {"GET": PEOPLE},
     "account/switch/": {"POST": _audience(LOGIN, *[UNKNOWN] * 4, LOGIN, LOGIN)},  # it names no account
     "services/": {"GET": PEOPLE},
     "services/new/": {"GET": PEOPLE, "POST": PEOPLE},
@@ -62,11 +65,15 @@ ROWS: dict[str, dict[str, Mapping[str, str]]] = {
     "services/<uuid:service_id>/": {"GET": VIEWERS},
     "services/<uuid:service_id>/api/": {"GET": VIEWERS},
     "services/<uuid:service_id>/api/openapi.<str:kind>": {"GET": VIEWERS},
+    "services/<uuid:service_id>/runtime/": {"GET": VIEWERS},
     "services/<uuid:service_id>/settings/": {"GET": VIEWERS, "POST": MEMBERS},
     "services/<uuid:service_id>/delete/": {"POST": OWNERS},
     "services/<uuid:service_id>/versions/": {"GET": VIEWERS},
     "services/<uuid:service_id>/versions/new/": {"GET": MEMBERS, "POST": MEMBERS},
     "services/<uuid:service_id>/versions/<uuid:version_id>/rebuild/": {"POST": MEMBERS},
+    "services/<uuid:service_id>/versions/<uuid:version_id>/operation/": {"POST": MEMBERS},
+    "services/<uuid:service_id>/versions/<uuid:version_id>/variables/": {"POST": MEMBERS},
+    "services/<uuid:service_id>/versions/<uuid:version_id>/variables/<str:variable>/remove/": {"POST": MEMBERS},
     "services/<uuid:service_id>/builds/": {"GET": VIEWERS},
     "services/<uuid:service_id>/builds/<uuid:build_id>/": {"GET": VIEWERS},
     "services/<uuid:service_id>/builds/<uuid:build_id>/log/stream": {"GET": VIEWERS},
@@ -75,6 +82,7 @@ ROWS: dict[str, dict[str, Mapping[str, str]]] = {
     "jobs/new/": {"GET": PEOPLE, "POST": PEOPLE},
     "jobs/<uuid:job_id>/": {"GET": VIEWERS},
     "jobs/<uuid:job_id>/result/": {"GET": VIEWERS},
+    "jobs/<uuid:job_id>/interims/": {"GET": VIEWERS},
     "jobs/<uuid:job_id>/files/": {"GET": VIEWERS},
     "jobs/<uuid:job_id>/files/<path:name>": {"GET": VIEWERS},
     "jobs/<uuid:job_id>/log/": {"GET": VIEWERS},
@@ -82,6 +90,10 @@ ROWS: dict[str, dict[str, Mapping[str, str]]] = {
     "jobs/<uuid:job_id>/log/download": {"GET": VIEWERS},
     "jobs/<uuid:job_id>/input/": {"GET": VIEWERS},
     "jobs/<uuid:job_id>/cancel/": {"POST": MEMBERS},
+    "jobs/<uuid:job_id>/delete/": {"POST": MEMBERS},
+    "jobs/<uuid:job_id>/attempts/<int:number>/": {"GET": VIEWERS},
+    "jobs/<uuid:job_id>/attempts/<int:number>/log/stream": {"GET": VIEWERS},
+    "jobs/<uuid:job_id>/attempts/<int:number>/log/download": {"GET": VIEWERS},
     "services/openapi-spec.yml": {"GET": PEOPLE},
     "services/<uuid:service_id>/publication/": {"GET": VIEWERS},
     "services/<uuid:service_id>/shares/": {"POST": MEMBERS},
@@ -114,6 +126,7 @@ ROWS: dict[str, dict[str, Mapping[str, str]]] = {
     f"{ENDPOINT}/<str:id>": {"GET": SUBSCRIBED},
     f"{ENDPOINT}/<str:id>/result": {"GET": SUBSCRIBED},
     f"{ENDPOINT}/<str:id>/result/<path:file>": {"GET": SUBSCRIBED},
+    f"{ENDPOINT}/<str:id>/interim-results": {"GET": SUBSCRIBED},
     f"{ENDPOINT}/<str:id>/log": {"GET": SUBSCRIBED},
     f"{ENDPOINT}/<str:id>/cancel": {"PUT": SUBSCRIBED},
 }
@@ -157,6 +170,7 @@ def world(provider, teammate, stranger) -> World:
     subscription = factories.SubscriptionFactory(application=application, version=version)
     job = factories.JobFactory(version=version, account=account, status="SUCCEEDED", subscription=subscription)
     file = factories.JobFileFactory(job=job, key=default_storage.save("tenancy.txt", ContentFile(b"hello")))
+    JobAttempt.objects.create(job=job, number=1, ended_at=timezone.now(), reason="lost")
     share = ServiceShare.objects.create(service=service, account=stranger.personal_account)
     clients = {role: Client() for role in ROLES}
     for role, user in {"stranger": stranger, "viewer": teammate, "member": member, "owner": provider}.items():
@@ -178,11 +192,13 @@ def world(provider, teammate, stranger) -> World:
         "account_slug": account.slug,
         "service_slug": service.slug,
         "share_id": share.pk,
+        "variable": "API_URL",
         "account": account.slug,
         "service": service.slug,
         "version": version.number,
         "id": job.pk,
         "file": file.name,
+        "number": 1,
     }
     return World(clients=clients, places={name: str(place) for name, place in places.items()})
 

@@ -53,8 +53,9 @@ class Child:
 class Group:
     """The children and their loop. ``show(name, line)`` prints; each child has a ``<name>.pid`` in ``pid_dir``."""
 
-    def __init__(self, *, show: Callable[[str, str], None], pid_dir: Path) -> None:
+    def __init__(self, *, show: Callable[[str, str], None], pid_dir: Path, stop_seconds: float = STOP_SECONDS) -> None:
         self._show = show
+        self._stop_seconds = stop_seconds  # between SIGTERM and SIGKILL
         self._pid_dir = pid_dir
         self._children: list[Child] = []
         self._selector = selectors.DefaultSelector()
@@ -110,7 +111,7 @@ class Group:
 
     def _stop(self) -> None:
         """End all: SIGTERM, after a grace SIGKILL; what the others need goes last. A second Ctrl-C skips the grace."""
-        for ends_last, grace in ((False, STOP_SECONDS), (True, STOP_LAST_SECONDS)):
+        for ends_last, grace in ((False, self._stop_seconds), (True, STOP_LAST_SECONDS)):
             children = [child for child in self._children if child.process and child.ends_last == ends_last]
             for child in children:
                 if child.is_running():

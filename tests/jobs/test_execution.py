@@ -11,10 +11,14 @@ from django.utils import timezone
 
 from jobs import claiming, execution, inputs, logs, results, submission
 from jobs.inputs import Sent
-from jobs.models import Job, JobInput, Reason, Status
+from jobs.models import Job, JobAttempt, JobInput, Reason, Status
+from portal.accounts import quotas
 from portal.accounts.actors import Actor
 from portal.lib import logstream
+from services import variables
 from services.runtimes import slots
+from services.runtimes.sandbox import launch
+from tests.factories import JobFactory
 from tests.programs import version_of
 from tests.waiting import wait_for
 
@@ -170,11 +174,11 @@ def test_what_a_failed_supervisor_left_is_rung_for_and_taken_up(provider, monkey
     job = submit("def run(data, params):\n    return 'done'\n", provider)
 
     def fail(*_, **__):
-        raise OperationalError("the database restarts")
+        raise OSError("the storage is full")
 
     with monkeypatch.context() as broken:
         broken.setattr(claiming, "settle", fail)
-        with pytest.raises(OperationalError):
+        with pytest.raises(OSError, match="the storage is full"):
             execution.look()
     rings.clear()
     execution.ring_for_leftovers()
@@ -187,18 +191,42 @@ def test_what_a_failed_supervisor_left_is_rung_for_and_taken_up(provider, monkey
     assert rings == []
 
 
+def test_a_supervisor_waits_for_the_database_and_settles_then(provider, monkeypatch):
+    monkeypatch.setattr(execution, "DATABASE_RETRY_SECONDS", 0.01)
+    settle, failures = claiming.settle, [OperationalError("the database restarts")] * 3
+
+    def fail_at_first(*args, **kwargs):
+        if failures:
+            raise failures.pop()
+        return settle(*args, **kwargs)
+
+    monkeypatch.setattr(claiming, "settle", fail_at_first)
+    job = run("def run(data, params):\n    return 'done'\n", provider)
+    assert (job.status, job.attempt, failures) == (Status.SUCCEEDED, 1, [])
+    assert not list(slots.occupied("job"))
+
+
 def test_what_is_printed_faster_than_the_log_takes_it_does_not_keep_the_lease_from_being_renewed(
     provider, monkeypatch, settings
 ):
     monkeypatch.setattr(execution, "CARRY_SECONDS", 0)
     settings.LEASE_RENEWAL_SECONDS = 0
-    renewals = []
+    carried = set()  # how much the log had at each renewal
     renew = claiming.renew
-    monkeypatch.setattr(claiming, "renew", lambda job, **kwargs: renewals.append(job) or renew(job, **kwargs))
-    job = run("def run(data, params):\n    print('x' * 4_000_000)\n", provider)
-    assert job.status == Status.SUCCEEDED
+
+    def renew_and_note(job, **kwargs):
+        carried.add(logstream.LogWriter(*job.log_name()).offsets().get("out", 0))
+        return renew(job, **kwargs)
+
+    monkeypatch.setattr(claiming, "renew", renew_and_note)
+    program = "import time\ndef run():\n    print('x' * 4_000_000, flush=True)\n    time.sleep(600)\n"
+    job = submit(program, provider)
+    supervisor = supervise()
+    wait_for(lambda: 4_000_001 in carried, what="the whole log")
+    submission.cancel(job=job, by=Actor(user=provider))
+    supervisor.join(timeout=30)
     assert len(log_of(job)) == 4_000_001
-    assert len(renewals) >= 4_000_000 // execution.CHUNK_BYTES
+    assert len(carried) >= 4_000_000 // execution.CHUNK_BYTES
 
 
 def test_a_job_that_cannot_be_started_for_an_unforeseen_reason_does_not_wait_again_for_ever(provider):
@@ -228,6 +256,78 @@ def test_what_runs_on_after_its_job_was_given_up_is_ended_and_cleared(provider):
     assert not list(slots.occupied("job"))
     settled = Job.objects.get(pk=job.pk)
     assert (settled.status, settled.reason) == (Status.FAILED, Reason.LOST)
+
+
+class Died(BaseException):
+    """The end of this process, as far as what runs in it can tell."""
+
+
+def test_a_job_whose_worker_died_before_the_code_began_waits_for_another_start(provider, monkeypatch):
+    def die(*_, **__):
+        raise Died
+
+    monkeypatch.setattr(launch, "_set_limits", die)  # between the record in the slot and the word to begin
+    job = submit("def run(data, params):\n    return 'done'\n", provider)
+    with pytest.raises(Died):
+        execution.look()
+    monkeypatch.undo()
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (Status.STARTING, 1)
+    assert execution.is_here(job)
+    assert execution.look()
+    job.refresh_from_db()
+    assert job.status == Status.QUEUED
+    assert not list(slots.occupied("job"))
+    assert execution.look()
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (Status.SUCCEEDED, 2)
+
+
+def test_a_job_whose_worker_died_on_the_way_to_its_start_waits_again_at_once(provider, monkeypatch):
+    def die(*_):
+        raise Died
+
+    monkeypatch.setattr(launch, "_make_folders", die)
+    job = submit("def run(data, params):\n    return 'done'\n", provider)
+    with pytest.raises(Died):
+        execution.look()
+    monkeypatch.undo()
+    assert Job.objects.get(pk=job.pk).status == Status.STARTING
+    execution.give_back_claims()
+    assert Job.objects.get(pk=job.pk).status == Status.QUEUED
+    assert execution.look()
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (Status.SUCCEEDED, 2)
+
+
+def test_a_job_whose_worker_stood_still_before_the_start_waits_again(provider, monkeypatch):
+    job = submit("def run(data, params):\n    return 'done'\n", provider)
+    make = launch._make_folders
+
+    def stand_still(found, slot, command, run):
+        make(found, slot, command, run)
+        slot.lease(timezone.now() - timedelta(seconds=1))
+
+    monkeypatch.setattr(launch, "_make_folders", stand_still)
+    assert execution.look()
+    monkeypatch.undo()
+    assert Job.objects.get(pk=job.pk).status == Status.QUEUED
+    assert execution.look()
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (Status.SUCCEEDED, 2)
+
+
+def test_a_job_that_is_being_started_is_not_given_back(provider, settings):
+    submit("def run(data, params):\n    return 'done'\n", provider)
+    slot = slots.acquire("job")
+    job = claiming.claim_next(settings.WORKER_HOST)
+    execution.give_back_claims()  # before it is noted
+    slot.claim(f"{job.pk} {job.attempt}")
+    execution.give_back_claims()
+    assert Job.objects.get(pk=job.pk).status == Status.STARTING
+    slot.release()
+    execution.give_back_claims()
+    assert Job.objects.get(pk=job.pk).status == Status.QUEUED
 
 
 def test_a_lease_that_nobody_could_renew_ends_the_sandbox(provider):
@@ -325,3 +425,175 @@ def test_secrets_that_no_key_decrypts_end_the_job_with_the_reason(provider, sett
     assert "cannot be decrypted" in job.detail
     assert "Send the job again" in job.detail
     assert JobInput.objects.get(pk=job.pk).secrets == ""
+
+
+def test_the_variables_of_the_version_reach_the_code_and_secret_ones_no_log(provider):
+    code = (
+        "import os\ndef run(data, params):\n    print(os.environ['TOKEN'])\n    return {'url': os.environ['API_URL']}\n"
+    )
+    job = submit(code, provider)
+    by = Actor(user=provider)
+    variables.set_variable(version=job.version, by=by, name="API_URL", value="http://example.com", is_secret=False)
+    variables.set_variable(version=job.version, by=by, name="TOKEN", value="canary-1234", is_secret=True)
+    assert execution.look()
+    job.refresh_from_db()
+    assert (job.status, job.detail) == (Status.SUCCEEDED, "")
+    assert json.loads(results.result_text(job)[0])["url"] == "http://example.com"
+    assert "canary" not in log_of(job)
+
+
+def test_a_variable_that_cannot_be_decrypted_fails_the_job_in_words_without_its_name(provider, settings):
+    job = submit("def run(data, params): return 1", provider)
+    by = Actor(user=provider)
+    variables.set_variable(version=job.version, by=by, name="TOKEN", value="x", is_secret=True)
+    settings.ENCRYPTION_KEYS = ["another"]
+    assert execution.look()
+    job.refresh_from_db()
+    assert (job.status, job.reason, job.detail) == (Status.FAILED, Reason.LOST, variables.UNREADABLE)
+    assert "TOKEN" not in job.detail
+
+
+# Limits, deadlines, attempts
+
+
+SLEEPING = "import time\ndef run(data, params):\n    print('on', flush=True)\n    time.sleep(600)\n"
+
+
+def test_result_files_count_as_what_the_account_keeps(provider):
+    job = run("def run(data, params):\n    return 'x' * 98\n", provider)
+    assert quotas.storage_of(job.account_id) == 100
+
+
+def test_a_running_job_ends_at_its_deadline(provider):
+    job = submit(SLEEPING, provider, sent=Sent(deadline=timedelta(seconds=3)))
+    assert execution.look()
+    job.refresh_from_db()
+    assert (job.status, job.reason, job.detail) == (Status.FAILED, Reason.DEADLINE, claiming.DEADLINE_WHILE_RUNNING)
+    assert log_of(job) == "on\n"
+
+
+def test_the_watch_ends_a_job_at_its_deadline_whose_supervisor_is_gone(provider):
+    job = submit(SLEEPING, provider)
+    _leave(job)
+    Job.objects.filter(pk=job.pk).update(deadline_at=timezone.now())
+    execution.kill_overdue()
+    assert execution.find(Job.objects.get(pk=job.pk)).ended()
+    assert execution.look()
+    job.refresh_from_db()
+    assert (job.status, job.reason) == (Status.FAILED, Reason.DEADLINE)
+
+
+def test_an_attempt_that_is_cut_off_keeps_its_log_and_leaves_no_file(provider):
+    code = (
+        "import pathlib, time\n"
+        "def run(data, params):\n"
+        "    print('begun', flush=True)\n"
+        "    pathlib.Path('/var/runtime/output/half').touch()\n"
+        "    time.sleep(600 if data else 0)\n"
+    )
+    job = submit(code, provider, data="[1]", retryable=True)
+    supervisor = supervise()
+    wait_for(lambda: _has_printed(job), what="the first line")
+    execution.find(Job.objects.get(pk=job.pk)).kill(Reason.LOST)
+    supervisor.join(timeout=30)
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (Status.QUEUED, 1)
+    assert not job.files.exists()
+    attempt = job.attempts.get()
+    assert attempt.detail == claiming.LOST_ATTEMPT  # without the advice to start it again, which has been followed
+    assert b"".join(logstream.text(*attempt.log_name())) == b"begun\n"
+    JobInput.objects.filter(job=job).update(data="[]")
+    assert execution.look()
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (Status.SUCCEEDED, 2)
+    assert log_of(job) == "begun\n"
+    logs.archive(job.pk, 1)
+    attempt.refresh_from_db()
+    assert attempt.log_archived
+    assert not list(slots.occupied("job"))
+
+
+@pytest.mark.parametrize(
+    "code", ["def run(data, params):\n    1 / 0\n", "import os\ndef run(data, params):\n    os._exit(9)\n"]
+)
+def test_what_the_code_did_itself_is_not_tried_again(provider, code):
+    job = run(code, provider, retryable=True)
+    assert (job.status, job.reason, job.attempts.count()) == (Status.FAILED, Reason.ERROR, 0)
+
+
+def test_the_log_of_an_attempt_that_another_followed_is_kept_whole(provider):
+    lines = ("print('one', flush=True)", "time.sleep(1)", "print('two', flush=True)", "time.sleep(600)")
+    code = "import time\ndef run(data, params):\n" + "".join(f"    {line}\n" for line in lines)
+    job = submit(code, provider, retryable=True)
+    _leave(job, when=lambda: execution.find(Job.objects.get(pk=job.pk)).read("out", 4))
+    job.refresh_from_db()
+    assert log_of(job) == "one\n"
+    assert claiming.retry(job, detail="gone")
+    assert claiming.claim_next("there").attempt == 2
+    assert execution.look()
+    assert b"".join(logstream.text("job", job.pk, 1)) == b"one\ntwo\n"
+    assert not list(slots.occupied("job"))
+    assert Job.objects.get(pk=job.pk).host == "there", "the attempt that runs elsewhere goes on"
+
+
+def test_a_log_of_an_attempt_whose_host_is_gone_is_closed(provider):
+    job = JobFactory(account=provider.personal_account, attempt=2)
+    logstream.LogWriter("job", job.pk, 1).write("out", b"begun\n")
+    long_ago = timezone.now() - timedelta(minutes=5)
+    JobAttempt.objects.create(job=job, number=1, host="elsewhere", ended_at=long_ago, reason=Reason.LOST)
+    logs.close_left_open(is_here=execution.is_here)
+    assert [entry.event for entry in logstream.read("job", job.pk, 1)][-1] == "end"
+
+
+def test_a_host_without_room_starts_nothing(provider, settings):
+    job = submit("def run(data, params):\n    return 1\n", provider)
+    settings.DISK_FREE_MIN_MIB = 10**9
+    assert not execution.look()
+    assert Job.objects.get(pk=job.pk).status == Status.QUEUED
+    settings.DISK_FREE_MIN_MIB = 0
+    assert execution.look()
+    assert Job.objects.get(pk=job.pk).status == Status.SUCCEEDED
+
+
+def test_a_look_at_jobs_over_a_limit_rings_nobody_and_the_end_of_one_does(provider, monkeypatch):
+    rings = []
+    monkeypatch.setattr(execution.doorbell, "ring", lambda task, *args, **_: rings.append(task))
+    quotas.set_limits(account=provider.personal_account, running_jobs=1)
+    first = submit("def run(data, params):\n    return 1\n", provider)
+    second = JobFactory(account=provider.personal_account)
+    running = claiming.claim_next("elsewhere")
+    assert running == first
+    rings.clear()
+    assert not execution.look()
+    assert rings == [], "else it would ring, look and ring for ever"
+    claiming.requeue(running)
+    rings.clear()
+    assert execution.look()
+    assert "jobs.look" in rings
+    assert Job.objects.get(pk=second.pk).status == Status.QUEUED
+
+
+def test_a_worker_that_is_to_stop_claims_nothing_and_lets_its_jobs_end(provider):
+    job = submit("import time\ndef run(data, params):\n    print('on', flush=True)\n    time.sleep(1)\n", provider)
+    waiting = JobFactory(account=provider.personal_account)
+    supervisor = supervise()
+    wait_for(lambda: _has_printed(job), what="the first line")
+    execution.draining.set()
+    try:
+        assert not execution.look()
+        supervisor.join(timeout=30)
+    finally:
+        execution.draining.clear()
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (Status.SUCCEEDED, 1)
+    assert Job.objects.get(pk=waiting.pk).status == Status.QUEUED
+
+
+def _leave(job, *, when=lambda: True):
+    """Have a supervisor start ``job`` and go away, leaving the sandbox."""
+    supervisor = supervise()
+    wait_for(lambda: _has_printed(job), what="the first line")
+    execution.stopping.set()
+    supervisor.join(timeout=30)
+    execution.stopping.clear()
+    wait_for(when, what="the end of the sandbox")

@@ -11,11 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from jobs import execution, results, secrets, submission
 from jobs.inputs import Sent
-from jobs.models import FINAL, Job, JobInput, Reason, Status
+from jobs.models import FINAL, Job, JobAttempt, JobInput, Reason, Status
 from portal.accounts.actors import Actor
 from portal.lib import logstream
 from services.runtimes import slots
@@ -37,8 +38,8 @@ def run(data, params):
 
 @pytest.fixture
 def submit(live_worker, provider):
-    def submit(code=COUNTING, **sent):
-        version = version_of(code, account=provider.personal_account)
+    def submit(code=COUNTING, *, retryable=False, **sent):
+        version = version_of(code, account=provider.personal_account, retryable=retryable)
         return submission.submit(
             version=version, sent=Sent(**sent), account=provider.personal_account, by=Actor(user=provider)
         )
@@ -257,3 +258,60 @@ def test_many_jobs_share_the_slots_and_all_end(submit):
     jobs = [submit(f"def run(data, params):\n    return {number}\n") for number in range(12)]
     assert {finished(job).status for job in jobs} == {Status.SUCCEEDED}
     assert {job.attempt for job in jobs} == {1}
+
+
+BRIEF = "import time\ndef run(data, params):\n    print('begun', flush=True)\n    time.sleep(2)\n    print('done')\n"
+
+
+def test_a_job_of_a_retryable_version_is_started_again_when_sandbox_and_worker_die(submit, live_worker):
+    job = submit(BRIEF, retryable=True)
+    wait_for(lambda: has_printed(job), what="the first line")
+    sandbox = execution.find(job)
+    live_worker.kill("work")
+    kill_sandbox(sandbox.process)
+    live_worker.start()
+    job = finished(job)
+    assert (job.status, job.attempt, log_of(job)) == (Status.SUCCEEDED, 2, "begun\ndone\n")
+    attempt = job.attempts.get()
+    wait_for(lambda: JobAttempt.objects.get(pk=attempt.pk).log_archived, what="the archived log of the first attempt")
+    assert b"".join(logstream.text(*attempt.log_name())) == b"begun\n"
+    wait_for(all_slots_are_free, what="a free slot")
+
+
+def test_a_new_worker_beside_the_one_that_leaves_takes_over_and_loses_nothing(submit, live_worker):
+    jobs = [submit(BRIEF) for _ in range(4)]
+    wait_for(lambda: has_printed(jobs[0]), what="the first line")
+    leaving = live_worker.processes.pop("work")
+    live_worker.start()  # as a deploy does that starts the new one first
+    leaving.terminate()
+    leaving.wait(timeout=20)
+    for job in jobs:
+        job = finished(job)
+        assert (job.status, log_of(job)) == (Status.SUCCEEDED, "begun\ndone\n"), "each was run once"
+    wait_for(all_slots_are_free, what="free slots")
+
+
+def test_a_broker_that_is_full_refuses_no_job_and_loses_no_line(submit, valkey):
+    job = submit()
+    wait_for(lambda: has_printed(job), what="the first line")
+    valkey.config_set("maxmemory", 1)
+    try:
+        later = submit("def run(data, params):\n    return 1\n")
+        wait_for(execution.find(job).ended, what="the end of the sandbox")
+    finally:
+        valkey.config_set("maxmemory", 0)
+    assert {finished(each).status for each in (job, later)} == {Status.SUCCEEDED}
+    wait_for(lambda: is_closed(job), what="the end of the log")
+    assert log_of(job) == "".join(f"line {number}\n" for number in range(LINES))
+
+
+def test_a_job_goes_on_while_the_database_cuts_its_connections(submit):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no connections that a server could cut")
+    job = submit(BRIEF)
+    wait_for(lambda: has_printed(job), what="the first line")
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT pg_terminate_backend(pid) {others}")
+    job = finished(job)
+    assert (job.status, job.attempt, log_of(job)) == (Status.SUCCEEDED, 1, "begun\ndone\n")

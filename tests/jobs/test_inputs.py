@@ -88,7 +88,7 @@ class TestNames:
     def test_a_special_key_that_is_not_known_is_named_with_those_that_are(self):
         detail = refusal({"$secret": {}}).detail
         assert "'$secret'" in detail
-        assert "`$secrets` and `$tags`" in detail
+        assert "`$secrets`, `$tags` and `$deadline`" in detail
 
     def test_fifty_inputs_are_taken(self):
         names = [f"n{number}" for number in range(51)]

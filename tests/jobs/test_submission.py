@@ -12,6 +12,7 @@ from jobs import claiming, inputs, secrets, submission, tasks
 from jobs.inputs import InputRefused, Refused, Sent
 from jobs.models import IdempotencyKey, Job, JobInput, JobTag, Reason, Status
 from jobs.submission import IdempotencyKeyReused, NotRunnable
+from portal.accounts import quotas
 from portal.accounts.actors import Actor
 from services.models import ServiceShare
 from tests.factories import JobFactory, ServiceVersionFactory, SubscriptionFactory
@@ -356,3 +357,60 @@ def test_the_digest_of_a_body_helps_nobody_to_guess_its_secrets():
     body = b'{"data": {}, "$secrets": {"pin": "4711"}}'
     assert inputs.digest(body) == inputs.digest(body) != inputs.digest(body + b" ")
     assert inputs.digest(body) != hashlib.sha256(body).hexdigest()  # everything else of the body may be known
+
+
+class TestLimits:
+    def test_as_many_jobs_wait_as_may(self, version, provider):
+        quotas.set_limits(account=provider.personal_account, queued_jobs=2)
+        running = submit(version, provider)
+        Job.objects.filter(pk=running.pk).update(status=Status.RUNNING)
+        submit(version, provider)
+        submit(version, provider)
+        with pytest.raises(Refused) as refused:
+            submit(version, provider)
+        assert refused.value.code == "queue_full"
+        assert "as its limit allows: 2 (JOBS_QUEUED_MAX)" in refused.value.detail
+        assert int(refused.value.headers["Retry-After"]) > 0
+        assert Job.objects.count() == 3
+
+    def test_who_keeps_too_much_starts_nothing(self, version, provider, settings):
+        settings.STORAGE_MAX_BYTES = 1000
+        quotas.charge(provider.personal_account.pk, 999)
+        submit(version, provider)
+        quotas.charge(provider.personal_account.pk, 1)
+        with pytest.raises(Refused) as refused:
+            submit(version, provider)
+        assert (refused.value.code, refused.value.members) == ("storage_full", {"size": 1000, "limit": 1000})
+
+    def test_a_call_that_comes_again_gets_its_answer_all_the_same(self, subscription):
+        first = call(subscription, key="again")
+        quotas.set_limits(account=subscription.application.account, queued_jobs=1)
+        assert call(subscription, key="again") == first
+        with pytest.raises(Refused, match="wait already"):
+            call(subscription, key="another")
+
+
+class TestDeadline:
+    def test_seconds_count_from_now(self, version, provider):
+        job = submit(version, provider, inputs.parse(b'{"$deadline": 90.5}'))
+        assert 85 < (job.deadline_at - timezone.now()).total_seconds() <= 90.5
+
+    def test_a_time_has_a_zone(self, version, provider):
+        at = (timezone.now() + timedelta(days=1)).astimezone(timezone.get_fixed_timezone(120)).replace(microsecond=0)
+        job = submit(version, provider, inputs.parse(json.dumps({"$deadline": at.isoformat()}).encode()))
+        assert job.deadline_at == at
+
+    @pytest.mark.parametrize("given", [0, -1, True, "soon", "2030-01-31T12:00:00", [], 1e9, {}])
+    def test_what_is_no_deadline_is_refused(self, given):
+        with pytest.raises(InputRefused, match="ISO 8601") as refused:
+            inputs.parse(json.dumps({"$deadline": given}).encode())
+        assert refused.value.members["pointer"] == "/$deadline"
+
+    def test_a_deadline_that_has_passed_starts_nothing_but_gives_the_first_answer_again(self, subscription):
+        sent = inputs.parse(b'{"$deadline": "2020-01-31T12:00:00Z"}')
+        with pytest.raises(InputRefused, match="has passed"):
+            call(subscription, sent)
+        with pytest.raises(InputRefused, match="more than a year"):
+            call(subscription, inputs.parse(b'{"$deadline": "2999-01-31T12:00:00+01:00"}'))
+        first = call(subscription, key="again")
+        assert call(subscription, sent, key="again") == first

@@ -1,14 +1,19 @@
 import json
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.urls import reverse
+from django.utils import timezone
 
-from jobs import secrets, views
-from jobs.models import Job, JobInput, Status
+from jobs import claiming, secrets, views
+from jobs.models import Job, JobAttempt, JobInput, JobInterim, Status
+from portal.accounts import quotas
 from portal.accounts.models import Membership
+from portal.lib import logstream
 from tests.factories import (
     JobFactory,
     JobFileFactory,
@@ -392,6 +397,27 @@ class TestDetail:
         assert "src/program.py:4 in run" in page
         assert "<script>no" not in page
 
+    def test_an_answered_error_is_said_once(self, client, provider, job):
+        Job.objects.filter(pk=job.pk).update(
+            status=Status.FAILED,
+            reason="error",
+            detail="The service answered with an error: E42: No qubits left.",
+            error={"type": "E42", "message": "No qubits left.", "frames": []},
+        )
+        client.force_login(provider)
+        assert client.get(url("detail", job)).content.decode().count("No qubits left.") == 1
+
+    def test_each_place_that_does_not_fit_is_an_item(self, client, provider, job):
+        Job.objects.filter(pk=job.pk).update(
+            status=Status.FAILED,
+            reason="invalid_input",
+            detail="The input does not fit run() in 2 places.\n/data/label is missing\n/data/x must be <b>",
+        )
+        client.force_login(provider)
+        page = client.get(url("detail", job)).content.decode()
+        assert "<p>The input does not fit run() in 2 places.</p>" in page
+        assert re.findall(r"<li>\s*(/.*?)\s*</li>", page) == ["/data/label is missing", "/data/x must be &lt;b&gt;"]
+
     def test_the_result_is_shown_as_text_of_a_tree(self, client, provider, job):
         key = default_storage.save(f"jobs/{job.pk}/1/output.json", ContentFile(b'{"sum": "</pre><script>1</script>"}'))
         JobFileFactory(job=job, name="output.json", key=key, content_type="application/json")
@@ -473,3 +499,138 @@ def test_a_slow_download_holds_no_connection_of_the_database(rf, client, job, pr
     response = view(request, **arguments)
     assert connection.connection is None
     response.close()
+
+
+# What the code says before its end
+
+
+def test_the_progress_of_a_job_is_on_its_page_and_in_the_lists(client, provider):
+    now = timezone.now()
+    told = {"progress": 0.4, "progress_message": "40 of 100 <cities>", "progress_at": now}
+    job = JobFactory(
+        account=provider.personal_account, status="RUNNING", started_at=now - timedelta(seconds=60), **told
+    )
+    client.force_login(provider)
+    for url in (reverse("jobs:detail", args=[job.pk]), reverse("jobs:list"), reverse("dashboard")):
+        html = client.get(url).content.decode()
+        assert re.search(r'<progress[^>]*value="0.4000"', html), url
+        assert "40 %" in html
+        assert "40 of 100 &lt;cities&gt;" in html
+    assert "about 1 min 30 s left" in client.get(reverse("jobs:log", args=[job.pk])).content.decode()
+    Job.objects.filter(pk=job.pk).update(status="SUCCEEDED", ended_at=now)
+    assert "<progress" not in client.get(reverse("jobs:detail", args=[job.pk])).content.decode()
+
+
+def test_interim_results_are_on_the_result_page_newest_first_and_come_by_themselves(client, provider):
+    job = JobFactory(account=provider.personal_account, status="RUNNING", attempt=2)
+    for attempt, number in ((1, 9), (2, 1), (2, 2)):
+        JobInterim.objects.create(job=job, attempt=attempt, number=number, content=f'{{"step": {number}}}')
+    client.force_login(provider)
+    html = client.get(reverse("jobs:result", args=[job.pk])).content.decode()
+    assert [int(each) for each in re.findall(r"Interim result (\d+)", html)] == [2, 1]
+    assert "?attempt=2&amp;after=2" in html
+    assert 'data-keep="19"' in html
+    assert "2 interim results" in client.get(reverse("jobs:log", args=[job.pk])).content.decode()
+    news = reverse("jobs:interims", args=[job.pk])
+    asking = {"HX-Request": "true"}
+    assert client.get(f"{news}?attempt=2&after=2", headers=asking).status_code == 204
+    JobInterim.objects.create(job=job, attempt=2, number=3, content="[3]")
+    html = client.get(f"{news}?attempt=2&after=2", headers=asking).content.decode()
+    assert [int(each) for each in re.findall(r"Interim result (\d+)", html)] == [3, 2]
+    assert "afterbegin:#interims-earlier" in html
+    assert client.get(news).url == reverse("jobs:result", args=[job.pk])
+    assert client.get(f"{news}?attempt=1&after=9", headers=asking).headers["HX-Refresh"] == "true"
+    Job.objects.filter(pk=job.pk).update(status="SUCCEEDED")
+    assert client.get(f"{news}?after=3", headers=asking).headers["HX-Refresh"] == "true"
+
+
+class TestDelete:
+    def test_a_maintainer_deletes_an_ended_job_and_comes_to_the_list(self, client, maintainer, job):
+        Job.objects.update(log_archived=True)
+        client.force_login(maintainer)
+        assert "Delete this job?" in client.get(url("detail", job)).content.decode()
+        answer = client.post(url("delete", job), follow=True)
+        assert answer.redirect_chain == [(reverse("jobs:list"), 302)]
+        assert "The job is deleted" in answer.content.decode()
+        assert not Job.objects.exists()
+
+    def test_what_cannot_be_deleted_says_why_and_stays(self, client, provider, job):
+        Job.objects.update(status=Status.RUNNING)
+        client.force_login(provider)
+        assert "Delete this job?" not in client.get(url("detail", job)).content.decode()
+        assert "This job has not ended" in client.post(url("delete", job), follow=True).content.decode()
+        assert Job.objects.exists()
+
+    def test_viewers_and_strangers_may_not(self, client, teammate, stranger, job):
+        for user, status in ((teammate, 403), (stranger, 404)):
+            client.force_login(user)
+            assert client.post(url("delete", job)).status_code == status
+        client.force_login(teammate)
+        assert "Delete this job?" not in client.get(url("detail", job)).content.decode()
+        assert Job.objects.exists()
+
+    def test_the_page_says_until_when_a_job_is_kept(self, client, provider, job, settings):
+        settings.RETENTION_DAYS = 30
+        Job.objects.update(ended_at=datetime(2026, 1, 1, tzinfo=UTC))
+        client.force_login(provider)
+        assert "31 January 2026" in client.get(url("result", job)).content.decode()
+        settings.RETENTION_DAYS = 0
+        assert "somebody deletes it" in client.get(url("result", job)).content.decode()
+
+
+class TestAttempts:
+    @pytest.fixture
+    def attempt(self, job):
+        Job.objects.filter(pk=job.pk).update(attempt=2)
+        logstream.LogWriter("job", job.pk, 1).write("out", b"first\n")
+        logstream.LogWriter("job", job.pk, 2).write("out", b"second\n")
+        return JobAttempt.objects.create(
+            job=job, number=1, ended_at=timezone.now(), reason="lost", detail="The host went away."
+        )
+
+    def test_each_has_a_page_with_its_own_log(self, client, provider, job, attempt):
+        client.force_login(provider)
+        assert url("attempt", job, 1) in client.get(url("detail", job)).content.decode()
+        page = client.get(url("attempt", job, 1)).content.decode()
+        assert "The host went away." in page
+        assert url("attempt_stream", job, 1) in page
+        assert b"".join(client.get(url("attempt_download", job, 1)).streaming_content) == b"first\n"
+        assert b"".join(client.get(url("log_download", job)).streaming_content) == b"second\n"
+        assert client.get(url("attempt", job, 2)).status_code == 404, "the last one is on the page of the job"
+
+    @pytest.mark.parametrize(("shown", "refreshed"), [("?attempt=1", "true"), ("?attempt=2", None), ("", None)])
+    def test_a_page_with_the_log_of_an_earlier_attempt_is_loaded_again(
+        self, client, provider, job, attempt, shown, refreshed
+    ):
+        client.force_login(provider)
+        answer = client.get(url("log", job) + shown, headers={"HX-Request": "true", "HX-Target": "job-header"})
+        assert answer.headers.get("HX-Refresh") == refreshed
+
+
+class TestLimits:
+    def test_a_job_says_what_it_waits_for(self, client, provider, version):
+        quotas.set_limits(account=provider.personal_account, running_jobs=1)
+        JobFactory(account=provider.personal_account, version=version)
+        claiming.claim_next("here")
+        waiting = JobFactory(account=provider.personal_account, version=version)
+        client.force_login(provider)
+        assert "runs 1 at once, which is its limit" in client.get(url("detail", waiting)).content.decode()
+
+    def test_a_full_queue_is_told_in_the_form(self, client, provider, version):
+        quotas.set_limits(account=provider.personal_account, queued_jobs=1)
+        client.force_login(provider)
+        client.post(new_job(version), {"data": "{}", "params": "{}"})
+        answer = client.post(new_job(version), {"data": '{"kept": 1}', "params": "{}"})
+        assert answer.status_code == 422
+        page = answer.content.decode()
+        assert "as its limit allows: 1 (JOBS_QUEUED_MAX)" in page
+        assert "{&quot;kept&quot;: 1}" in page
+        assert Job.objects.count() == 1
+
+    def test_the_form_takes_a_deadline_in_minutes(self, client, provider, version):
+        client.force_login(provider)
+        client.post(new_job(version), {"data": "{}", "params": "{}", "deadline": "1.5"})
+        job = Job.objects.get()
+        assert 80 < (job.deadline_at - timezone.now()).total_seconds() <= 90
+        assert "Ends at its deadline" in client.get(url("detail", job)).content.decode()
+        assert client.post(new_job(version), {"data": "{}", "deadline": "-1"}).status_code == 422

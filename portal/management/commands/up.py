@@ -21,7 +21,8 @@ from django.db.migrations.executor import MigrationExecutor
 from portal.lib import valkey
 from portal.lib.folders import NotOurs, make_private
 from portal.management import calling, processes, static_files
-from portal.management.group import Child, Group
+from portal.management.group import STOP_SECONDS, Child, Group
+from services import runtimes
 
 DEFAULT_PORT = 8000
 PORT_MAX = 65_535
@@ -55,7 +56,11 @@ class Command(BaseCommand):
             _require_free_port()
             _allow_open_files()
             try:
-                group = Group(show=self._show, pid_dir=make_private(settings.RUN_DIR))
+                group = Group(
+                    show=self._show,
+                    pid_dir=make_private(settings.RUN_DIR),
+                    stop_seconds=STOP_SECONDS + settings.STOP_GRACE_SECONDS,
+                )
                 commands = processes.commands()
             except (NotOurs, valkey.ValkeyUnavailable) as error:
                 raise CommandError(str(error)) from None
@@ -98,6 +103,9 @@ class Command(BaseCommand):
                 group.add(self._seeding(group))
             else:
                 self._show("up", f"try it:           curl {settings.PUBLIC_URL}/healthz")
+            for name, what in (("python", "jobs:"), ("docker", "containers:")):
+                if reason := runtimes.get(name).unavailable():
+                    self._show("up", f"{what:<17} not here. {reason}")
 
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104 (compared only)
         command = [sys.executable, "-I", "-S", "-c", PROBE, host.strip("[]"), str(settings.PORT)]
