@@ -4,13 +4,14 @@
 # make lint   checks style, layers, types, templates, migrations and the settings of a production server
 # make format mends what can be mended by itself
 # make lock   writes requirements/*.lock anew; make lock UPGRADE=1 takes the newest versions that pyproject.toml allows
+# make chaos  kills parts of an instance while jobs run and prints what came of it: RUNS=1000 SEED=1 POSTGRES=1
 # make bench  prints figures; make bench SMOKE=1 only sees that each benchmark works
 
 PYTHON := .venv/bin/python
 DJANGOFMT := .venv/bin/djangofmt --custom-blocks partialdef
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: up test lint format lock bench
+.PHONY: up test lint format lock chaos bench
 
 up:
 	@.ci/install server
@@ -18,8 +19,7 @@ up:
 
 test:
 	@.ci/install test browser
-	$(PYTHON) -m pytest
-	$(PYTHON) -m tests.postgres -m postgres
+	$(PYTHON) -m tests
 
 lint:
 	@.ci/install test
@@ -42,6 +42,10 @@ lock:
 	@[ -x .venv/bin/uv ] || .ci/install server
 	$(COMPILE) --extra server --output-file requirements/server.lock
 	$(COMPILE) --extra server --extra test --constraint requirements/server.lock --output-file requirements/test.lock
+
+chaos:
+	@.ci/install test
+	$(PYTHON) -m tests.chaos --runs $(or $(RUNS),1000) --seed $(or $(SEED),1) $(if $(POSTGRES),--postgres)
 
 bench:
 	@.ci/install server

@@ -24,10 +24,11 @@ ROOT = Path(__file__).resolve().parent.parent
 INSTANCE_SETTINGS = ("DATABASE_URL", "REDIS_URL", "RUN_DIR", "SECRET_KEY", "JOBS_HOME", "PUBLIC_URL", "HOST", "DEBUG")
 
 CLEAR_SLOTS = """
-from services.runtimes import sandbox, slots
+from services.runtimes import sandbox, slots, warm
 for kind in slots.KINDS:
     for slot in slots.occupied(kind):
         sandbox.clear(slot)
+warm.end_idle()
 """
 
 
