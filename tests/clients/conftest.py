@@ -1,6 +1,7 @@
 """A service on the live instance, subscribed by the demo's application, and the two real clients of it."""
 
 import json
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class Access:
     token_endpoint: str
     key: str
     secret: str
+    variable: str  # the value of a secret variable of the version, which a consumer never has
 
 
 @pytest.fixture(scope="session")
@@ -49,9 +51,13 @@ def access(live_stack: LiveStack, tmp_path_factory: pytest.TempPathFactory) -> A
     shutil.copy(Path(__file__).with_name("program.py"), folder / "src")
     demo = live_stack.bootstrap
     key, secret = live_stack.manage("shell", "--verbosity=0", "--command", NEW_APPLICATION.format(**demo)).split()
+    variable = f"variable-{secrets.token_hex(24)}"
+    variables = folder.with_name("variables.env")
+    variables.write_text(f"PROVIDER_TOKEN={variable}\n")
     imported = json.loads(
         live_stack.manage(
             *("import_service", str(folder), "--account", demo["account"], "--json"),
+            *("--secret-env-file", str(variables)),
             *("--publish", "marketplace", "--subscribe", key),
         )
     )
@@ -60,6 +66,7 @@ def access(live_stack: LiveStack, tmp_path_factory: pytest.TempPathFactory) -> A
         token_endpoint=demo["token_endpoint"],
         key=key,
         secret=secret,
+        variable=variable,
     )
 
 

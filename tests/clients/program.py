@@ -17,13 +17,21 @@ def run(data, params):
         "fail": lambda: 1 / 0,
         "sleep": lambda: time.sleep(600),
         "hold": _hold,
+        "tell": _tell,
         "secret": lambda: {"digest": hashlib.sha256(os.environ["SECRET_API_KEY"].encode()).hexdigest()},
     }[data["do"]]()
 
 
 def _hold():
     assert os.environ["SECRET_API_KEY"]
+    print("the provider's own:", os.environ["PROVIDER_TOKEN"], flush=True)  # noqa: T201
     print("holding", flush=True)  # noqa: T201
+    time.sleep(600)
+
+
+def _tell():
+    print('{"progress": 0.4, "message": "so far"}', flush=True)  # noqa: T201
+    print('PlanQK:Job:InterimResult: {"best": 7013}', flush=True)  # noqa: T201
     time.sleep(600)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.waiting import wait_for
+
 SUM = {"data": {"do": "sum", "values": [100, 50, 200]}, "params": {"round_off": True}}
 DO = {"params": {}}
 
@@ -65,6 +67,20 @@ def test_cancelling_what_runs_and_what_has_ended(client):
     execution.cancel()
     assert execution.result().code == "cancelled"
     assert isinstance(execution.logs(), list)
+
+
+def test_what_an_execution_tells_before_its_end_disturbs_no_client(client, access):
+    execution = client.run(request=DO | {"data": {"do": "tell"}})
+    headers = {"Authorization": f"Bearer {client._auth.get_token()}"}
+    url = f"{access.endpoint.rstrip('/')}/{execution.id}"
+    shown = wait_for(lambda: httpx.get(url, headers=headers).json().get("progress"), what="the progress")
+    assert (shown["fraction"], shown["message"]) == (0.4, "so far")
+    interims = wait_for(lambda: httpx.get(f"{url}/interim-results", headers=headers).json(), what="the interim result")
+    assert [each["result"] for each in interims] == [{"best": 7013}]
+    assert client.get_service_execution(execution.id).status == "RUNNING"
+    assert execution.id in [each.id for each in client.get_service_executions()]
+    execution.cancel()
+    assert finished(execution).status == "CANCELLED"
 
 
 def test_eight_at_once(client):

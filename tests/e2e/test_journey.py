@@ -20,10 +20,15 @@ PROGRAM = """
 import time
 from pathlib import Path
 
+import mercato
+
 def run(data, params):
     for number in range(params.get("lines", 0)):
         print("line", number, flush=True)
         time.sleep(params.get("pause", 0))
+        if params.get("tells"):
+            mercato.progress((number + 1) / params["lines"] / 2, f"step {number}")
+            mercato.interim({"step": number})
     if params.get("fail"):
         raise ValueError("no such city")
     folder = Path("/var/runtime/output/notes")
@@ -125,6 +130,36 @@ def test_a_running_job_is_cancelled_from_its_page(page, service):
     head(page).get_by_role("button", name="Cancel").click()
     expect(head(page).get_by_text("Cancelled").first).to_be_visible(timeout=SLOWLY_MILLISECONDS)
     expect(head(page)).to_contain_text("It was cancelled")
+
+
+def test_a_job_shows_how_far_it_is_and_what_it_knows(page, service):
+    run_job(page, service, lines=2000, pause=0.05, tells=True)  # longer than this takes; it is cancelled
+    bar = head(page).get_by_role("progressbar", name="Progress")
+    expect(bar).to_be_visible(timeout=SLOWLY_MILLISECONDS)
+    seen = float(bar.get_attribute("value") or 0)
+    expect(head(page).get_by_role("link", name=re.compile("interim result"))).to_be_visible()
+    # The stream of the log moves it, without a new header.
+    page.evaluate("document.querySelector('#job-header').removeAttribute('hx-trigger')")
+    page.wait_for_function("(seen) => document.querySelector('[data-bar]').value > seen + 0.02", arg=seen)
+    expect(head(page)).to_contain_text(re.compile(r"step \d+"))
+    expect(head(page)).to_contain_text(re.compile("left"))
+    assert_accessible(page)
+    head(page).get_by_role("link", name=re.compile("interim result")).click()
+    newest = page.locator("#interim-newest")
+    number = int((newest.text_content() or "").split()[-1])
+    page.wait_for_function(
+        "(seen) => Number(document.querySelector('#interim-newest').textContent.trim().split(' ').pop()) > seen",
+        arg=number,
+    )
+    expect(page.locator("#interims .json-tree")).to_contain_text("step:")
+    expect(page.locator("#interims-earlier details")).to_have_count(19)  # with the newest, those that the server keeps
+    assert_accessible(page)
+    page.get_by_role("link", name="Jobs").first.click()
+    expect(page.get_by_role("progressbar").first).to_be_visible()
+    page.go_back()
+    head(page).get_by_role("button", name="Cancel").click()
+    expect(head(page)).to_contain_text("It was cancelled", timeout=SLOWLY_MILLISECONDS)
+    expect(head(page).get_by_role("progressbar")).to_be_visible()
 
 
 def test_bad_json_is_told_at_the_field_and_kept(page, service):

@@ -31,7 +31,9 @@ def test_a_page_for_everybody(open_page, path, theme):
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("path", ["/dashboard/", "/jobs/", "/applications/", "/docs/", "/styleguide/"])
+@pytest.mark.parametrize(
+    "path", ["/dashboard/", "/jobs/", "/account/limits/", "/applications/", "/docs/", "/styleguide/"]
+)
 def test_a_page_for_who_is_signed_in(open_page, session, path, theme):
     assert_accessible(open_page(path, storage_state=session, color_scheme=theme))
 
