@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 Log = Callable[[str, bytes], None]  # channel (`out`, `err`, `system`), bytes
 
 
+def say(log: Log, text: str) -> None:
+    """A line of our own in the log."""
+    log("system", f"{text}\n".encode())
+
+
 class UserError(Exception):
     """Something that the provider or the consumer can mend. Its text is shown to them as written."""
 

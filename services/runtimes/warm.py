@@ -26,7 +26,7 @@ from django.conf import settings
 from services.runtimes import home, sandbox, slots
 from services.runtimes.base import Limits, Usage
 from services.runtimes.sandbox import Command, Facts, Process, cgroups, launch, serving
-from services.runtimes.sandbox.process import JOURNAL, KILLED, note_kill
+from services.runtimes.sandbox.process import JOURNAL, KILLED, note_kill, text_of
 from services.runtimes.slots import OVER_PREFIX, RUN_PREFIX, Slot
 
 JOB, ASKED, ENDED = "job.json", "asked", "ended.json"
@@ -200,7 +200,7 @@ class WarmProcess:
         self._over = True
 
     def _find_facts(self) -> Facts:
-        killed = _text(self.folder / KILLED)
+        killed = text_of(self.folder / KILLED)
         before = self.record
         if self.server is None:
             nothing = Usage(wall_seconds=0.0, cpu_seconds=None, memory_peak_bytes=None)
@@ -445,10 +445,3 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     fresh = path.with_name(f"{path.name}.new")
     fresh.write_text(json.dumps(content))
     fresh.replace(path)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except FileNotFoundError:
-        return ""

@@ -16,10 +16,9 @@ from services.runtimes import home, older_templates, sandbox
 from services.runtimes.base import BuildSpec, JobSpec, Log, PlatformError, Prepared
 from services.runtimes.docker import containers, engine, execution, groups, images, watcher
 from services.runtimes.docker.execution import ContainerExecution
-from services.runtimes.sandbox import mounts
+from services.runtimes.sandbox import launch
 from services.runtimes.slots import RUN_PREFIX, Slot
 
-FILES_BESIDE = 64  # inodes of an output folder beside the files that count
 OPEN_MODE = 0o777  # of an output folder where the image's own user may be anybody
 START_PROBLEM = re.compile(r'exec: ("[^"]*": [^:]+)|(exec [^:]+: exec format error)')
 
@@ -80,10 +79,7 @@ def _make_folders(spec: JobSpec, slot: Slot, run: Path) -> None:
         os.chown(run, 0, slot.uid)  # the slot's user passes, as the group of it, and nobody else
     for name in ("input", "datapool", "older"):
         (run / name).mkdir()
-    for name, content in spec.inputs.items():
-        if "/" in name or name in {"", ".", ".."}:
-            raise PlatformError(f"{name!r} is no name for an input file.")
-        (run / "input" / name).write_bytes(content)
+    launch.write_inputs(slot, run / "input", spec.inputs)
     for inside, target in older_templates.LINKS.items():
         link = run / "older" / Path(inside).relative_to(containers.OLDER)
         link.parent.mkdir(exist_ok=True)
@@ -91,7 +87,9 @@ def _make_folders(spec: JobSpec, slot: Slot, run: Path) -> None:
     _open(run)
     for name in watcher.SPOOLS.values():
         (run / name).touch(mode=0o600)
-    _make_output(spec, slot, run / "output")
+    launch.make_output(slot, run / "output", spec.limits)
+    if settings.CONTAINER_ROOT_ALLOWED:
+        (run / "output").chmod(OPEN_MODE)
 
 
 def _open(run: Path) -> None:
@@ -100,17 +98,6 @@ def _open(run: Path) -> None:
         for path in (Path(parent) / name for name in (*folders, *files)):
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() else 0o644)
-
-
-def _make_output(spec: JobSpec, slot: Slot, output: Path) -> None:
-    output.mkdir(mode=0o700)
-    if sandbox.host().has_tmpfs:
-        files = spec.limits.output_files + FILES_BESIDE
-        mounts.mount(output, size=spec.limits.output_bytes, files=files, uid=slot.uid)
-    else:
-        slot.give(output)
-    if settings.CONTAINER_ROOT_ALLOWED:
-        output.chmod(OPEN_MODE)
 
 
 def _launch(spec: JobSpec, slot: Slot, run: Path, group: dict[str, Path], parent: str) -> ContainerExecution:

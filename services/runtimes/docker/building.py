@@ -21,7 +21,7 @@ import docker.utils
 import docker.utils.build
 from django.conf import settings
 
-from services.runtimes.base import BuildSpec, Log, PlatformError, UserError
+from services.runtimes.base import BuildSpec, Log, PlatformError, UserError, say
 from services.runtimes.docker import engine, groups
 
 DOCKERFILE = "Dockerfile"
@@ -110,11 +110,6 @@ def pull(image: str, spec: BuildSpec, log: Log) -> None:
         )
 
     _follow(send, spec, log, _Progress(), what="pull")
-
-
-def say(log: Log, text: str) -> None:
-    """A line of our own."""
-    log("system", f"{text}\n".encode())
 
 
 def too_large(size: int) -> str:

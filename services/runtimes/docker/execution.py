@@ -27,7 +27,7 @@ from services.runtimes.base import JobSpec, Limits, Outcome, Usage
 from services.runtimes.docker import engine, groups, watcher
 from services.runtimes.sandbox import cgroups, ending, mounts
 from services.runtimes.sandbox.launch import SPOOL_MAX_BYTES
-from services.runtimes.sandbox.process import Facts, measure
+from services.runtimes.sandbox.process import Facts, measure, note_kill, text_of
 from services.runtimes.slots import Slot
 
 LOCK = "watcher.lock"
@@ -84,10 +84,8 @@ class ContainerExecution:
         """End every process of it now; ``outcome().reason`` will be ``reason``, or that of an earlier call."""
         if self.ended():
             return
-        with contextlib.suppress(FileExistsError, FileNotFoundError):
-            descriptor = os.open(self.folder / watcher.KILLED, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(reason)
+        with contextlib.suppress(FileNotFoundError):
+            note_kill(self.folder, reason)
         deadline = time.monotonic() + KILL_SECONDS
         while not self.ended() and time.monotonic() < deadline:
             self._kill_once()
@@ -138,7 +136,7 @@ class ContainerExecution:
         return self._end
 
     def _facts(self, end: dict[str, Any]) -> Facts:
-        killed = _text(self.folder / watcher.KILLED)
+        killed = text_of(self.folder / watcher.KILLED)
         code = end["exit_code"]
         was_out_of_memory = bool(end.get("out_of_memory"))
         if killed == watcher.SPOOL_FULL:
@@ -158,7 +156,7 @@ class ContainerExecution:
             oom_kills=int(was_out_of_memory),
             refused_forks=cgroups.refused_forks(self.group) or int(peak >= self.limits.processes),
             spool_full=killed == watcher.SPOOL_FULL,
-            output_full=is_mount and self.output.is_mount() and _is_full(self.output),
+            output_full=is_mount and self.output.is_mount() and mounts.is_full(self.output),
             output_exceeded=False if is_mount else _exceeds(self.output, self.limits),
             output_gone=is_mount and not self.output.is_mount(),
             usage=Usage(
@@ -262,18 +260,6 @@ def _not_started(failure: str) -> str:
     )
 
 
-def _is_full(folder: Path) -> bool:
-    room = os.statvfs(folder)
-    return room.f_bavail == 0 or room.f_favail == 0
-
-
 def _exceeds(folder: Path, limits: Limits) -> bool:
     size, files = measure(folder)
     return size > limits.output_bytes or files > limits.output_files
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except FileNotFoundError:
-        return ""

@@ -19,7 +19,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from services.runtimes import home, image_names
-from services.runtimes.base import BuildSpec, Log, PlatformError, Prepared, UserError
+from services.runtimes.base import BuildSpec, Log, PlatformError, Prepared, UserError, say
 from services.runtimes.docker import building, containers, engine
 from services.runtimes.slots import Slot
 
@@ -134,7 +134,7 @@ def _pull(spec: BuildSpec, image: str, log: Log) -> dict[str, Any] | None:
     except UserError:
         if had is None:
             raise
-        building.say(log, f"This host has {image} already, and runs that one.")
+        say(log, f"This host has {image} already, and runs that one.")
     made = inspect(image)
     if made is not None and had is None:
         _keep(made, str(made["Id"]))

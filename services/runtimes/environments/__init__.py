@@ -11,11 +11,11 @@ from hashlib import sha256
 from django.conf import settings
 
 from services.runtimes import sandbox
-from services.runtimes.base import BuildSpec, Limits, Log, PlatformError, Prepared, UserError
+from services.runtimes.base import BuildSpec, Limits, Log, PlatformError, Prepared, UserError, say
 from services.runtimes.environments import commons, locks, requirements
 from services.runtimes.environments.places import COMMONS_AT, MOUNTED_AT, commons_of, exists, path
 from services.runtimes.environments.requirements import Requirements
-from services.runtimes.environments.workshop import FILES_MAX, CannotFetch, Workshop, header, say, workshop
+from services.runtimes.environments.workshop import FILES_MAX, CannotFetch, Workshop, header, workshop
 from services.runtimes.slots import Slot
 
 __all__ = ["COMMONS_AT", "MOUNTED_AT", "commons_of", "exists", "limits", "path", "prepare", "restore"]

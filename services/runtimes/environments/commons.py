@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from services.runtimes import sandbox
-from services.runtimes.base import PlatformError, UserError
+from services.runtimes.base import PlatformError, UserError, say
 from services.runtimes.environments import locks, places
 from services.runtimes.environments.requirements import Requirements
-from services.runtimes.environments.workshop import CannotFetch, Workshop, header, say
+from services.runtimes.environments.workshop import CannotFetch, Workshop, header
 
 PACKAGES = ("planqk-commons>=1.32,<2", "qhub-commons>=1.2,<2")
 # The pin `pydantic<2.10` of planqk-commons is in its metadata only; newer Pythons have no wheel of what it allows.

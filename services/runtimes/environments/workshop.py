@@ -13,7 +13,7 @@ from pathlib import Path
 from django.conf import settings
 
 from services.runtimes import sandbox
-from services.runtimes.base import Limits, Log, PlatformError, UserError
+from services.runtimes.base import Limits, Log, PlatformError, UserError, say
 from services.runtimes.environments import indexes, locks, places, sealing
 from services.runtimes.environments.requirements import Requirements
 from services.runtimes.sandbox.process import measure
@@ -44,11 +44,6 @@ class CannotFetch(UserError):
 def header(interpreter: sandbox.Interpreter) -> str:
     """The first line of a lock: what it is for."""
     return f"# {interpreter.tag} linux-{os.uname().machine} format-{FORMAT}\n"
-
-
-def say(log: Log, text: str) -> None:
-    """A line of our own in the log."""
-    log("system", f"{text}\n".encode())
 
 
 @contextlib.contextmanager

@@ -74,7 +74,7 @@ def start(*, slot: Slot, command: Command, label: Mapping[str, str] | None = Non
     run = slot.folder / f"{WARM_PREFIX if command.is_server else RUN_PREFIX}{secrets.token_hex(4)}"
     group: dict[str, Path] = {}
     try:
-        _make_folders(found, slot, command, run)
+        _make_folders(slot, command, run)
         if found.groups is not None:
             # What lies in the output folder is memory of the job's own group, so its quota comes on top of the limit:
             # a job may fill both. A folder on disk needs no such room.
@@ -101,7 +101,7 @@ def _group_name(slot: Slot, run: Path) -> str:
     return f"mercato-{slot.name}-{run.name}"
 
 
-def _make_folders(found: Host, slot: Slot, command: Command, run: Path) -> None:
+def _make_folders(slot: Slot, command: Command, run: Path) -> None:
     run.mkdir(mode=0o710)
     _let_pass(run, slot)
     if command.inputs is not None:
@@ -110,20 +110,20 @@ def _make_folders(found: Host, slot: Slot, command: Command, run: Path) -> None:
         _let_pass(folder, slot)
         write_inputs(slot, folder, command.inputs)
     if command.output:
-        folder = run / "output"
-        folder.mkdir(mode=0o700)
-        if found.has_tmpfs:
-            mounts.mount(
-                folder,
-                size=command.limits.output_bytes,
-                files=command.limits.output_files + FILES_BESIDE,
-                uid=slot.uid,
-            )
-        else:
-            slot.give(folder)
+        make_output(slot, run / "output", command.limits)
     if command.report:
         (run / REPORT).touch(mode=0o600)
         slot.give(run / REPORT)
+
+
+def make_output(slot: Slot, folder: Path, limits: Limits) -> None:
+    """Make an output folder for the slot's user, with a quota of its own where this host can mount one."""
+    folder.mkdir(mode=0o700)
+    if host().has_tmpfs:
+        files = limits.output_files + FILES_BESIDE
+        mounts.mount(folder, size=limits.output_bytes, files=files, uid=slot.uid)
+    else:
+        slot.give(folder)
 
 
 def write_inputs(slot: Slot, folder: Path, inputs: Mapping[str, bytes]) -> None:

@@ -23,6 +23,12 @@ def unmount(folder: Path) -> None:
     _libc().umount2(bytes(folder), MNT_DETACH | UMOUNT_NOFOLLOW)
 
 
+def is_full(folder: Path) -> bool:
+    """Whether there is no room in it for another byte or another file."""
+    room = os.statvfs(folder)
+    return room.f_bavail == 0 or room.f_favail == 0
+
+
 @functools.cache
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)

@@ -175,7 +175,7 @@ class Process:
 
     def facts(self) -> Facts:
         """What is known of the end; call it after `ended()`."""
-        killed = _text(self.folder / KILLED)
+        killed = text_of(self.folder / KILLED)
         status, seconds = self._exit()
         inside, inner = self._status()
         ended_at = self._ended_at()
@@ -295,7 +295,7 @@ class Process:
 
     def _exit(self) -> tuple[int | None, float | None]:
         """The exit status that the wrapper wrote, and the CPU seconds of what it waited for."""
-        lines = _text(self.folder / EXIT).split("\n")
+        lines = text_of(self.folder / EXIT).split("\n")
         if len(lines) < 4:  # not written to its end
             return None, None
         try:
@@ -309,7 +309,7 @@ class Process:
         The code is None if the sandbox was cut off. The pid is 0 once the init is gone, None if there never was one.
         """
         code = pid = None
-        for line in _text(self.folder / STATUS).splitlines():
+        for line in text_of(self.folder / STATUS).splitlines():
             try:
                 document = json.loads(line)
             except ValueError:
@@ -338,10 +338,7 @@ class Process:
     # What it takes
 
     def _output_is_full(self) -> bool:
-        if self.record.output_is_mount and self.output.is_mount():
-            room = os.statvfs(self.output)
-            return room.f_bavail == 0 or room.f_favail == 0
-        return False
+        return self.record.output_is_mount and self.output.is_mount() and mounts.is_full(self.output)
 
     def _is_too_large(self) -> bool:
         size = files = 0
@@ -503,7 +500,8 @@ def _close_all(descriptors: list[int]) -> None:
         os.close(descriptors.pop())
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """What a small file holds; empty where there is none."""
     try:
         return path.read_text()
     except FileNotFoundError:
