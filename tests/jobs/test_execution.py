@@ -304,8 +304,8 @@ def test_a_job_whose_worker_stood_still_before_the_start_waits_again(provider, m
     job = submit("def run(data, params):\n    return 'done'\n", provider)
     make = launch._make_folders
 
-    def stand_still(found, slot, command, run):
-        make(found, slot, command, run)
+    def stand_still(slot, command, run):
+        make(slot, command, run)
         slot.lease(timezone.now() - timedelta(seconds=1))
 
     monkeypatch.setattr(launch, "_make_folders", stand_still)
