@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -10,24 +10,26 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from jobs import secrets, signals
+from jobs import queue, secrets, signals
 from jobs.models import CLAIMED, Job, JobAttempt, JobInterim, Reason, Status
 from portal.accounts import quotas
 from portal.lib import claims, doorbell, logstream
-from services import metering, runtimes
+from services import builds, metering, runtimes
 from services.models import ServiceVersion
 
 log = logging.getLogger(__name__)
 
 STARTING_LEASE_SECONDS = 10  # what comes between claim and start takes milliseconds, or renews the lease
+FRESH_SECONDS = 0.5  # for so long after the claim its own lease is as good as a renewed one
 STOP_LEASE_SECONDS = 600  # a planned stop: the sandbox runs on while its worker is upgraded
 LOST_GRACE_SECONDS = 2  # the host kills a sandbox before its lease ends; the row is settled only after that
 TAKE_UP_MAX_SECONDS = 60  # how long after the end of its lease a slot of this host may still tell how its job ended
 OVERDUE_AT_A_TIME = 500
+HOST_SEEN_DAYS = 7  # a host that has ended no job and begun no build for so long is none any more
 
 TURN = 0x6D6572636174  # the advisory lock under which jobs are claimed
 TURN_MAX_SECONDS = 15
@@ -47,12 +49,6 @@ LOST = (
 )
 
 
-def waiting() -> QuerySet[Job]:
-    """The jobs that may be claimed, as far as their rows say; the limits of accounts and versions are apart."""
-    in_time = Q(deadline_at=None) | Q(deadline_at__gt=timezone.now())
-    return Job.objects.filter(in_time, status=Status.QUEUED, cancel_requested_at=None)
-
-
 def claim_next(host: str) -> Job | None:
     """Take the next job: of the account with the fewest running ones, that which waits longest.
 
@@ -60,13 +56,14 @@ def claim_next(host: str) -> Job | None:
     rings again. Claims come one after the other, so that counting and taking are one step and no limit is exceeded; the
     conditional UPDATE stays the authority.
     """
-    if not waiting().exists():  # without the turn, for which others wait
+    if queue.is_empty():  # without the turn, for which others wait
         return None
+    left: set[UUID] = set()  # versions that this host cannot run and another one may
     with transaction.atomic():
         _wait_for_turn()
-        while (chosen := _choose()) is not None:
+        while (chosen := _choose(left)) is not None:
             won = (
-                waiting()
+                queue.waiting()
                 .filter(pk=chosen)
                 .update(
                     attempt=F("attempt") + 1,
@@ -77,18 +74,50 @@ def claim_next(host: str) -> Job | None:
                 )
             )
             if won:  # else it was cancelled just now
-                return Job.objects.select_related("version").get(pk=chosen)
+                job = queue.load(chosen)
+                if not _is_for_another_host(job):
+                    return job
+                _unclaim(job)
+                left.add(job.version_id)
     return None
 
 
 def obstacle(job: Job) -> str:
     """Why ``job`` waits although slots may be free, in words; empty where it is only not its turn yet."""
     running, full_accounts, full_versions = _in_use()
+    before = "Waits for another job to end."
     if job.account_id in full_accounts:
-        return f"This account runs {running[job.account_id]} at once, which is its limit (JOBS_RUNNING_MAX)."
+        return f"{before} This account runs {running[job.account_id]} at once, which is its limit (JOBS_RUNNING_MAX)."
     if job.version_id in full_versions:
-        return f"Version {job.version.number} runs {job.version.concurrency} at once, which is its limit (concurrency)."
+        most = f"runs {job.version.concurrency} at once, which is its limit (concurrency)"
+        return f"{before} Version {job.version.number} {most}."
+    if lack := runtimes.lack(job.version.runtime, job.version.environment):
+        return (
+            f"Waits for a host with {lack}, which this one does not have. If no other host has it, ask the operator to "
+            "install it for all users, or the provider for a version with another Python."
+        )
     return ""
+
+
+def _is_for_another_host(job: Job) -> bool:
+    """Whether this host cannot run ``job``, and there are others. Where there are none, it is told why it fails."""
+    lack = runtimes.lack(job.version.runtime, job.version.environment)
+    if not lack or not _has_other_hosts():
+        return False
+    log.info("Job %s is left to other hosts: it needs %s.", job.pk, lack)
+    return True
+
+
+def _has_other_hosts() -> bool:
+    recent = Job.objects.filter(ended_at__gt=timezone.now() - timedelta(days=HOST_SEEN_DAYS))
+    return builds.has_other_hosts() or recent.exclude(host__in=("", settings.WORKER_HOST)).exists()
+
+
+def _unclaim(job: Job) -> None:
+    """Undo a claim of which nobody knows yet: its transaction goes on."""
+    Job.objects.filter(pk=job.pk).update(
+        attempt=F("attempt") - 1, lease_expires_at=None, status=Status.QUEUED, claimed_at=None
+    )
 
 
 def _wait_for_turn() -> None:
@@ -100,29 +129,29 @@ def _wait_for_turn() -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TURN])
 
 
-def _choose() -> UUID | None:
+def _choose(left: Collection[UUID]) -> UUID | None:
     """The job whose turn it is. Costs a walk over the queue at most, in its own index, and mostly its first row."""
     running, full_accounts, full_versions = _in_use()
-    free = waiting().exclude(version__in=full_versions).order_by("pk").values_list("pk", flat=True)
-    if missing := runtimes.missing():  # else a host without a container engine would take what it cannot run
-        free = free.exclude(version__in=ServiceVersion.objects.filter(runtime__in=missing))
     for count in sorted({0, *(running[account] for account in running.keys() - full_accounts)}):
-        # Those with fewer have nothing that waits. Excluding the others keeps SQLite on the index of the queue: by the
-        # ids of accounts it would look for all that they ever ran.
         busier = {account for account in running if running[account] > count} | full_accounts
-        if (found := free.exclude(account__in=busier).first()) is not None:
+        # Those with fewer have nothing that waits.
+        if (found := queue.first(not_of=busier, not_versions=full_versions.union(left))) is not None:
             return found
     return None
 
 
 def _in_use() -> tuple[Counter[UUID], set[UUID], set[UUID]]:
     """How many jobs each account runs; the accounts and the versions that run as many as they may."""
-    columns = ("account_id", "version_id", "account__limits__running_jobs", "version__concurrency")
-    rows = list(Job.objects.filter(lease_expires_at__isnull=False).values_list(*columns))
+    rows = queue.claimed()
     accounts, versions = Counter(row[0] for row in rows), Counter(row[1] for row in rows)
     full_accounts = {row[0] for row in rows if accounts[row[0]] >= (quotas.running_jobs(row[2]) or len(rows) + 1)}
     full_versions = {row[1] for row in rows if row[3] is not None and versions[row[1]] >= row[3]}
     return accounts, full_accounts, full_versions
+
+
+def is_fresh(job: Job) -> bool:
+    """Whether ``job`` was claimed in this moment, so that nearly all of its first lease is left."""
+    return job.claimed_at is not None and abs(timezone.now() - job.claimed_at) < timedelta(seconds=FRESH_SECONDS)
 
 
 def mark_running(job: Job) -> bool:
@@ -149,7 +178,7 @@ def renew(job: Job, *, seconds: float | None = None) -> bool:
 
 def settle(job: Job, *, status: str, **values: Any) -> bool:
     """Write the end of ``job``, once. False if it was settled before, or by another attempt."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         won = claims.update(
             job,
             when=Job.objects.filter(status__in=CLAIMED),
@@ -167,7 +196,7 @@ def meter(job: Job) -> None:
     """Count ``job``, which has just become final, in the same transaction. Who ends one without `settle` calls it."""
     metering.record(
         job_id=job.pk,
-        service_id=ServiceVersion.objects.values_list("service_id", flat=True).get(pk=job.version_id),
+        service_id=job.version.service_id,
         version_id=job.version_id,
         account_id=job.account_id,
         subscription_id=job.subscription_id,
@@ -284,7 +313,7 @@ def reap(*, is_here: Callable[[Job], bool]) -> None:
 
 def ring_again(*, at_most: int | None = None) -> None:
     """Ring for jobs whose ring was lost, or which could not run before. A ring too many finds nothing to do."""
-    for _job in waiting().values_list("pk")[: at_most or settings.JOB_SLOTS]:
+    for _job in queue.waiting().values_list("pk")[: at_most or settings.JOB_SLOTS]:
         doorbell.ring("jobs.look")
 
 

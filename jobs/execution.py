@@ -7,7 +7,7 @@ goes on from the byte that the log already has.
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -16,13 +16,13 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from jobs import claiming, logs, results, secrets
+from jobs import claiming, logs, queue, results, secrets
 from jobs.announcements import Announcements, Answer
 from jobs.markers import Failure, Result, Unreadable
 from jobs.masking import Masks
 from jobs.models import CLAIMED, Job, JobFile, Reason, Status
 from portal.accounts import quotas
-from portal.lib import doorbell
+from portal.lib import doorbell, logstream
 from portal.lib.logstream import LogEnded, LogWriter
 from services import builds, runtimes, sources, variables
 from services.runtimes import home, slots, warm
@@ -44,29 +44,38 @@ NOT_STARTED = (
     "Mercato could not start this job, and your code did not run. The operator finds the cause in the server's log "
     "under the id of this job. Run it again later."
 )
+NO_INTERPRETER = (
+    "Mercato could not start this job, and your code did not run: it was built for {lack}, which no host has. Ask the "
+    "operator to install that for all users, or the provider for a version with another Python."
+)
 
 draining = threading.Event()  # set when this worker is told to stop: it claims nothing any more
 stopping = threading.Event()  # set when its grace is over: supervision ends, sandboxes run on
 
 
+def answer() -> None:
+    """Answer one ring: look as long as there is something to do. So one job after another costs no message."""
+    has_worked = False
+    while look():
+        has_worked = True
+    # Where all that waits is over a limit, an answer does nothing and rings nobody: who ends a job does, and a tick.
+    if has_worked:
+        _ring_others()
+
+
 def look() -> bool:
-    """Answer one ring: take up what a dead supervisor left in a slot, else the job that waits longest.
+    """Take up what a dead supervisor left in a slot, else the job that waits longest.
 
     Returns whether there was anything to do.
     """
     if draining.is_set() or stopping.is_set() or (slot := slots.acquire("job")) is None:
         return False
-    has_worked = False
     try:
-        has_worked = _work(slot)
-        return has_worked
+        return _work(slot)
     finally:
         slot.release()
         if warm.closing.is_set():
             warm.end_idle()  # one that this job left behind in the moment of the stop, which passed its slot by
-        # Where all that waits is over a limit, a look finds nothing and rings nobody: who ends a job does, and a tick.
-        if has_worked:
-            _ring_next()
 
 
 def _work(slot: Slot) -> bool:
@@ -144,14 +153,14 @@ def give_back_claims() -> None:
             claiming.give_back(claims[slot.claimed()])
 
 
-def _claim_of(job: Job) -> str:
-    return f"{job.pk} {job.attempt}"
+def _claim_of(job: Job | Execution) -> str:
+    return f"{job.pk if isinstance(job, Job) else job.job_id} {job.attempt}"
 
 
-def _ring_next() -> None:
-    """Let a slot look that is free now: this one, or, where this worker is leaving, one of its successor."""
+def _ring_others() -> None:
+    """Have others look, who may do what is not for us: a host with what ours lacks, the successor of this worker."""
     with suppress(DatabaseError):  # the tick rings once it is back
-        if stopping.is_set() or claiming.waiting().exists():
+        if stopping.is_set() or not queue.is_empty():
             doorbell.ring("jobs.look")
 
 
@@ -171,7 +180,7 @@ def _take_up(execution: Execution, slot: Slot) -> None:
         execution.kill(Reason.LOST)
         execution.discard()
     elif job.attempt != execution.attempt:
-        _bury(execution)
+        _bury(execution, slot)
     elif job.status == Status.STARTING and execution.ended() and not execution.outcome().was_started:
         claiming.give_back(job)
         execution.discard()
@@ -179,32 +188,30 @@ def _take_up(execution: Execution, slot: Slot) -> None:
         log.info("Job %s is taken up again in slot %s.", job.pk, slot.folder.name)
         if job.status not in CLAIMED and not execution.ended():
             execution.kill(Reason.LOST)
-        _supervise(job, execution, slot)
+        _supervise(job, execution, slot, LogWriter(*job.log_name()), slot.sealed(_claim_of(job)))
 
 
-def _bury(execution: Execution) -> None:
+def _bury(execution: Execution, slot: Slot) -> None:
     """Keep the rest of the log of an attempt that another one followed, and clear the slot."""
     execution.kill(Reason.LOST)
-    masks = secrets.masks(Job.objects.select_related("input").get(pk=execution.job_id))
+    job = Job.objects.select_related("input").get(pk=execution.job_id)
+    masks = secrets.masks(job, sealed=slot.sealed(_claim_of(execution)))
     tail = _Tail(execution, LogWriter("job", execution.job_id, execution.attempt), masks)
-    while not (tail.carry() and not tail.is_behind):
-        if stopping.is_set():
-            return
-        if not tail.is_behind:
-            time.sleep(BROKER_RETRY_SECONDS)  # the broker is away: what it missed waits in the spool
-    logs.close_attempt(execution.job_id, execution.attempt)
-    execution.discard()
+    if _stores_log(tail):
+        execution.discard()
 
 
 def _start(job: Job, slot: Slot) -> None:
     slot.claim(_claim_of(job))
     writer = LogWriter(*job.log_name())
-    _tell(writer, job)
     try:
         runtime = runtimes.get(job.version.runtime)
         if not runtime.is_prepared(job.version.environment):
+            _tell(writer, job)  # else it runs before anybody could see that it starts
             _restore(job, runtime, slot)
-        spec = _spec(job)
+        own, sealed = variables.resolve_and_keep(job.version)
+        slot.seal(_claim_of(job), sealed)  # a successor masks what the code was given, whatever the version has by then
+        spec = _spec(job, own)
         if not _holds(job, slot):  # making the environment or unpacking the source may have taken its time
             return
         execution = runtime.start(spec, slot)
@@ -229,13 +236,16 @@ def _start(job: Job, slot: Slot) -> None:
     finally:
         if job.status not in CLAIMED:
             _close(writer, job)
-    _supervise(job, execution, slot)
+    _supervise(job, execution, slot, writer, sealed)
 
 
 def _holds(job: Job, slot: Slot) -> bool:
-    """Take the lease for the start; once more where the database took longer for it than it lasts."""
+    """Take the lease for the start; once more where the database took longer for it than it lasts.
+
+    Where no time has passed since the claim, that of the claim is as good.
+    """
     for _ in range(2):
-        if not claiming.renew(job):
+        if not claiming.is_fresh(job) and not claiming.renew(job):
             return False
         _lease(slot, job)
         if not slot.is_overdue():
@@ -247,7 +257,11 @@ def _why_not_started(job: Job) -> str:
     """What the host lacks; where it lacks nothing, only the log of the server tells."""
     name = job.version.runtime
     problem = runtimes.get(name).unavailable() if name in runtimes.REGISTRY else ""
-    return f"Nothing can run on this host now, and your code did not run. {problem}" if problem else NOT_STARTED
+    if problem:
+        return f"Nothing can run on this host now, and your code did not run. {problem}"
+    if lack := runtimes.lack(name, job.version.environment):
+        return NO_INTERPRETER.format(lack=lack)
+    return NOT_STARTED
 
 
 def _restore(job: Job, runtime: Runtime, slot: Slot) -> None:
@@ -272,9 +286,9 @@ def _hold(job: Job, over: threading.Event) -> None:
         connection.close()
 
 
-def _spec(job: Job) -> JobSpec:
+def _spec(job: Job, own: dict[str, str]) -> JobSpec:
+    """What ``job`` needs to run; ``own`` are the variables of its version."""
     version = job.version
-    own = variables.resolve(version)
     return JobSpec(
         job_id=job.pk,
         attempt=job.attempt,
@@ -303,14 +317,14 @@ def _inputs(job: Job) -> dict[str, bytes]:
     return {f"{name}.json": text.encode() for name, text in texts.items()}
 
 
-def _supervise(job: Job, execution: Execution, slot: Slot) -> None:
-    writer = LogWriter(*job.log_name())
+def _supervise(job: Job, execution: Execution, slot: Slot, writer: LogWriter, sealed: Sequence[str] | None) -> None:
     if job.status == Status.STARTING:
         if claiming.mark_running(job):
+            _lease(slot, job)
             _tell(writer, job)
         else:
             _renew(job, execution, slot)
-    masks = secrets.masks(job)
+    masks = secrets.masks(job, sealed=sealed)
     announcements = Announcements(job, execution, writer, masks)
     tail = _Tail(execution, writer, masks, announcements)
     renewed_at = time.monotonic()
@@ -345,7 +359,7 @@ def _renew(job: Job, execution: Execution, slot: Slot) -> None:
 
 def _finish(job: Job, execution: Execution, tail: "_Tail", announcements: Announcements, writer: LogWriter) -> None:
     """Settle, then clear up. Each step may be repeated by a successor, so the slot is emptied last."""
-    drained = tail.carry()
+    tail.carry()
     is_settled = job.status not in CLAIMED
     while not is_settled:
         try:
@@ -357,12 +371,21 @@ def _finish(job: Job, execution: Execution, tail: "_Tail", announcements: Announ
                 return  # a successor finds it ended in its slot
             _wait_for_database(job, error)
             time.sleep(DATABASE_RETRY_SECONDS)
-    while not (drained and not tail.is_behind and _close(writer, job)):
+    if _stores_log(tail, status=job.status):
+        execution.discard()
+
+
+def _stores_log(tail: "_Tail", *, status: str = "") -> bool:
+    """Bring the log to its end and to storage. Only then may the spool go, because a broker may forget all it had.
+
+    False where this worker stops before; a successor finds it in its slot.
+    """
+    while not (tail.carry() and not tail.is_behind and tail.store(status=status)):
         if stopping.is_set():
-            return
-        time.sleep(BROKER_RETRY_SECONDS)  # the broker is away: what it missed waits in the spool
-        drained = tail.carry()
-    execution.discard()
+            return False
+        if not tail.is_behind:
+            time.sleep(BROKER_RETRY_SECONDS)  # the broker is away: what it missed waits in the spool
+    return True
 
 
 def _wait_for_database(job: Job, error: DatabaseError) -> None:
@@ -480,6 +503,25 @@ class _Tail:
                 self.is_behind = True
         return is_taken
 
+    def store(self, *, status: str) -> bool:
+        """End the log and move it to storage. False if the broker is away, or lost a part: then carry it again."""
+        name = (self.execution.job_id, self.execution.attempt)
+        try:
+            self.writer.close(**({"status": status} if status else {}))
+            stored = logs.archive(*name)
+            if self.offsets and all(stored.get(channel, 0) >= self.offsets[channel] for channel in CHANNELS):
+                return True
+            log.warning("The broker lost the log of job %s before it was archived.", self.execution.job_id)
+            logstream.delete("job", *name)
+        except RedisError as error:
+            log.warning("The end of the log of job %s waits for the broker: %s", self.execution.job_id, error)
+        except Exception:  # whatever storage or database raise: the broker has all of it, and the tick archives it
+            log.exception("The log of job %s is archived later.", self.execution.job_id)
+            doorbell.ring("jobs.archive_log", *name)
+            return True
+        self.offsets = None
+        return False
+
     def _write(self, until: float) -> bool:
         try:
             if self.offsets is None:
@@ -488,7 +530,7 @@ class _Tail:
                     self.announcements.told_before = self.offsets["out"]
                 self.has_begun = True
             for channel, data in self._new():
-                self.writer.write(channel, data)
+                self.writer.write(channel, data, offset=self.offsets[channel])
                 self.offsets[channel] += len(data)
                 if time.monotonic() >= until:
                     self.is_behind = True
@@ -527,8 +569,7 @@ def _tell(writer: LogWriter, job: Job) -> None:
 def _close(writer: LogWriter, job: Job) -> bool:
     """End the log. False if the broker is away; the tick closes it later."""
     try:
-        writer.event("status", status=job.status)
-        writer.close()
+        writer.close(status=job.status)
     except RedisError:
         return False
     doorbell.ring("jobs.archive_log", *job.log_name()[1:])

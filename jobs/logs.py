@@ -1,7 +1,7 @@
 """Ending and archiving the logs of jobs. While a job runs, its supervisor is the only writer."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from uuid import UUID
 
@@ -23,9 +23,7 @@ STRANDED_AFTER_SECONDS = 60  # the log of an attempt whose host does not come ba
 def close(job: Job) -> None:
     """End the log of a settled job and have it archived. Twice is no error; a broker that is away means later."""
     try:
-        writer = logstream.LogWriter(*job.log_name())
-        writer.event("status", status=job.status)
-        writer.close()
+        logstream.LogWriter(*job.log_name()).close(status=job.status)
     except RedisError as error:
         log.warning("The log of job %s stays open until the broker is back: %s", job.pk, error)
         return
@@ -42,11 +40,16 @@ def close_attempt(job_id: UUID, number: int) -> None:
     doorbell.ring("jobs.archive_log", job_id, number)
 
 
-def archive(job_id: UUID, attempt: int) -> None:
-    """Move the log of one attempt to storage, and note it on the row. Twice is no error."""
-    logstream.archive("job", job_id, attempt)
-    Job.objects.filter(pk=job_id, attempt__lte=attempt, status__in=FINAL).update(log_archived=True)
-    JobAttempt.objects.filter(job=job_id, number=attempt).update(log_archived=True)
+def archive(job_id: UUID, attempt: int) -> Mapping[str, int]:
+    """Move the log of one attempt to storage, and note it on the row. Twice is no error.
+
+    How many bytes of each channel storage has then.
+    """
+    stored = logstream.archive("job", job_id, attempt)
+    ended = Job.objects.filter(pk=job_id, attempt__lte=attempt, status__in=FINAL, log_archived=False)
+    if not ended.update(log_archived=True):  # where both are to be noted, the tick comes back for the attempt
+        JobAttempt.objects.filter(job=job_id, number=attempt).update(log_archived=True)
+    return stored
 
 
 def close_left_open(*, is_here: Callable[[Job], bool]) -> None:

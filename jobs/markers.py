@@ -84,8 +84,10 @@ class _Open:
     text: bytearray
     is_too_long: bool = False
     parses: int = 0
+    begins: bytes = b""  # with the first line that is not blank
 
     def add(self, line: bytes) -> None:
+        self.begins = self.begins or line.strip(BLANK)[:1]
         if len(self.text) + len(line) > RESULT_MAX_BYTES:
             self.is_too_long = True
         if not self.is_too_long:
@@ -95,7 +97,7 @@ class _Open:
         """Whether its last line, ``text``, ends it: a block of 2022 has no marker behind it, but JSON within."""
         if self.marker == BLOCK or self.is_too_long:
             return False
-        if not self.text.lstrip(BLANK + b"\n").startswith(b"{"):
+        if self.begins != b"{":
             return bool(text)  # a sentence
         if not text.endswith(b"}") or self.parses >= PARSES_MAX:
             return False

@@ -13,6 +13,7 @@ from services.models import ServiceVersion, Subscription
 
 RASTER_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 PICTURE_MAX_BYTES = 5_000_000
+SHORT_ID_LENGTH = 8
 
 
 class Status(models.TextChoices):
@@ -131,8 +132,8 @@ class Job(Claimable):
 
     @property
     def short_id(self) -> str:
-        """The end of the id, which is random; for people, never to look a job up."""
-        return str(self.pk)[-8:]
+        """The end of the id, which is random; for people, and no key of a job."""
+        return str(self.pk)[-SHORT_ID_LENGTH:]
 
     def log_name(self) -> tuple[str, UUID, int]:
         """Where the log of the current attempt is: kind, id and attempt for portal.lib.logstream."""

@@ -20,7 +20,11 @@ from jobs.models import Job, JobFile
 
 RESULT_NAME = "output.json"
 PREVIEW_MAX_BYTES = 1_000_000
-TRICK = re.compile(r"\\|(?<=^[A-Za-z]):|(?<=/[A-Za-z]):")  # a backslash, and the colon behind the letter of a drive
+# A backslash, the colon behind the letter of a drive, and what makes a name look like another one: controls and signs
+# that turn the direction of writing or cannot be seen.
+UNSEEN = r"\x80-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+TRICK = re.compile(rf"\\|(?<=^[A-Za-z]):|(?<=/[A-Za-z]):|[{UNSEEN}]")
+CODINGS = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
 DEPTH_MAX = 64  # each level of folders costs the walk a descriptor, of which this process has not many
 
 
@@ -36,7 +40,7 @@ class _Found:
     @property
     def name(self) -> str:
         """As it is kept: letters that can be written in two ways, in the one that other systems write, and without
-        what would make it another file on Windows, where somebody may download it to.
+        what would make it another file on Windows, where somebody may download it to, or look like another.
         """
         return TRICK.sub("_", unicodedata.normalize("NFC", self.path))
 
@@ -177,6 +181,12 @@ def _store(job: Job, root: int, found: _Found, number: int) -> JobFile:
         return _saved(job, found.name, found.size, File(source, name=leaf), place=str(number))
 
 
+def _content_type(name: str) -> str:
+    """What the bytes of a file are by its name: a compressed file is not what is in it."""
+    kind, coding = mimetypes.guess_type(name)
+    return (CODINGS.get(coding) if coding else kind) or "application/octet-stream"
+
+
 def _saved(job: Job, name: str, size: int, content: "File[bytes]", *, place: str) -> JobFile:
     key = f"{prefix(job.pk)}/{job.attempt}/{place}"  # the name is foreign: storage knows others that it refuses
     if default_storage.exists(key):
@@ -185,6 +195,6 @@ def _saved(job: Job, name: str, size: int, content: "File[bytes]", *, place: str
         job=job,
         name=name,
         size=size,
-        content_type=mimetypes.guess_type(name)[0] or "application/octet-stream",
+        content_type=_content_type(name),
         key=default_storage.save(key, content),
     )

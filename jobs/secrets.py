@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cryptography.fernet import InvalidToken
 from django.views.decorators.debug import sensitive_variables
@@ -45,12 +45,16 @@ def variables(sealed: str) -> dict[str, str]:
 
 
 @sensitive_variables("values")
-def masks(job: Job) -> Masks:
-    """What must not be seen in what ``job`` prints. Where its secrets are gone or unreadable, that is everything."""
+def masks(job: Job, *, sealed: Sequence[str] | None = None) -> Masks:
+    """What must not be seen in what ``job`` prints. Where its secrets are gone or unreadable, that is everything.
+
+    ``sealed`` are the secret variables of its version that it was started with; None: those that there are now.
+    """
     if job.input.secret_count and not job.input.secrets:
         return masking.EVERYTHING  # it has ended, and a part of its output still waits for the log
     try:
-        values = [*variables(job.input.secrets).values(), *own.secret_values(job.version)]
+        of_version = own.secret_values(job.version) if sealed is None else own.opened(sealed)
+        values = [*variables(job.input.secrets).values(), *of_version]
     except (Unreadable, own.Unreadable):
         return masking.EVERYTHING
     return Masks.of(values)
@@ -63,4 +67,5 @@ def variable_name(name: str) -> str:
 
 def wipe(job: Job) -> None:
     """Forget them: ``job`` is final. In the transaction that makes it so."""
-    JobInput.objects.filter(pk=job.pk).exclude(secrets="").update(secrets="")
+    if not Job.input.is_cached(job) or job.input.secrets:  # nobody gives it any afterwards
+        JobInput.objects.filter(pk=job.pk).exclude(secrets="").update(secrets="")

@@ -16,6 +16,7 @@ from portal.accounts import quotas
 from portal.accounts.actors import Actor
 from portal.accounts.models import Account
 from portal.lib import doorbell
+from portal.lib.sizes import in_words, limit_in_words
 from services import catalogue
 from services.models import Service, ServiceVersion, Subscription
 
@@ -55,8 +56,9 @@ class StorageFull(Refused):
     def __init__(self, size: int, limit: int) -> None:
         super().__init__(
             "storage_full",
-            f"The result files of this account take {size:,} bytes, and its limit is {limit:,} (STORAGE_MAX_BYTES). "
-            "Delete jobs whose files are not needed any more, or ask the operator for a higher limit.",
+            f"The result files of this account take {in_words(size)}, and its limit is {limit_in_words(limit)} "
+            "(STORAGE_MAX_BYTES). Delete jobs whose files are not needed any more, or ask the operator "
+            "for a higher limit.",
             size=size,
             limit=limit,
         )
@@ -106,9 +108,8 @@ def submit(
                 tags=list(sent.tags),
                 deadline_at=deadline_at,
             )
-            if (
-                idempotency_key and subscription is not None
-            ):  # the unique row: another transaction with the same key waits here for our end
+            if idempotency_key and subscription is not None:
+                # A unique row: another transaction with the same key waits here for the end of this one.
                 IdempotencyKey.objects.create(
                     subscription=subscription, key=idempotency_key, body_digest=body_digest, job=job
                 )

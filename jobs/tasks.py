@@ -25,7 +25,7 @@ RESTART_GRACE_SECONDS = 8  # after a pause of the whole host its workers take up
 @shared_task(name="jobs.look")
 def look() -> None:
     """There may be work for a slot of this host."""
-    execution.look()
+    execution.answer()
 
 
 @shared_task(name="jobs.cancel")

@@ -6,7 +6,6 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.db.models import Case, Q, QuerySet, When
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -21,7 +20,7 @@ from jobs.models import Job, JobAttempt, JobInterim, Status
 from portal.accounts.actors import Actor
 from portal.accounts.models import Account, User
 from portal.accounts.requests import AccountRequest
-from portal.accounts.rules import can_maintain
+from portal.accounts.rules import can_maintain, refused
 from portal.lib import pagination, sse
 from services import catalogue, contracts
 from services.contracts import InputForm
@@ -37,7 +36,7 @@ def get_job(request: AccountRequest, job_id: UUID, can: Callable[[User, Job], bo
     jobs = Job.objects.filter(account__memberships__user=request.user).select_related("version__service", "account")
     job = get_object_or_404(jobs, pk=job_id)
     if not can(request.user, job):
-        raise PermissionDenied("Your role in this account lets you look at jobs, not change them. Ask an owner.")
+        raise refused("Cancelling and deleting jobs needs the role maintainer", job.account)
     return job
 
 
@@ -64,15 +63,15 @@ def job_list(request: AccountRequest) -> HttpResponse:
 def create(request: AccountRequest) -> HttpResponse:
     """New job: a service, then its inputs, with the values of its examples or of an earlier job."""
     if not can_maintain(request.user, request.account.pk):
-        raise PermissionDenied("Your role in this account lets you look at jobs, not run them. Ask an owner.")
+        raise refused("Running jobs needs the role maintainer", request.account)
     again = get_job(request, earlier) if (earlier := _uuid(request, "again")) else None
     service, version = _chosen(request, again)
     form = _job_form(request, version, again)
     if request.method == "POST" and version is not None and form.is_valid():
         try:
             job = submission.submit(version=version, sent=form.sent(), account=request.account, by=Actor.of(request))
-        except Refused as refused:
-            form.take(refused)
+        except Refused as refusal:
+            form.take(refusal)
         else:
             return redirect(job)
     context = {
@@ -160,7 +159,7 @@ def file_download(request: AccountRequest, job_id: UUID, name: str) -> FileRespo
 def log_stream(request: AccountRequest, job_id: UUID) -> HttpResponseBase:
     """The log as server-sent events."""
     job = get_job(request, job_id)
-    return sse.log_response(request, *job.log_name(), live=not job.log_archived)
+    return sse.log_response(request, *job.log_name(), live=not job.log_archived, account=request.account.pk)
 
 
 @login_required
@@ -189,8 +188,8 @@ def delete(request: AccountRequest, job_id: UUID) -> HttpResponse:
     job = get_job(request, job_id, can=rules.can_delete)
     try:
         retention.delete(job=job)
-    except retention.NotDeletable as refused:
-        messages.error(request, refused.message)
+    except retention.NotDeletable as refusal:
+        messages.error(request, refusal.message)
         return redirect("jobs:detail", job_id)
     messages.success(request, "The job is deleted, with its files, its log and its input.")
     return redirect("jobs:list")
@@ -209,7 +208,7 @@ def attempt(request: AccountRequest, job_id: UUID, number: int) -> HttpResponse:
 def attempt_stream(request: AccountRequest, job_id: UUID, number: int) -> HttpResponseBase:
     """Its log as server-sent events."""
     row = _attempt(get_job(request, job_id), number)
-    return sse.log_response(request, *row.log_name(), live=not row.log_archived)
+    return sse.log_response(request, *row.log_name(), live=not row.log_archived, account=request.account.pk)
 
 
 @login_required
@@ -253,7 +252,9 @@ def _header(request: AccountRequest, job: Job, tab: str) -> dict[str, object]:
         "attempts": job.attempts.order_by("number"),
         "obstacle": claiming.obstacle(job) if job.status == Status.QUEUED else "",
         "can_delete": not job.is_live and rules.can_delete(request.user, job),
-        "can_run_again": not job.is_live and job.version.service.deleted_at is None,
+        "can_run_again": not job.is_live
+        and job.version.service.deleted_at is None
+        and can_maintain(request.user, request.account.pk),
         "can_cancel": job.is_live and not job.cancel_requested_at and rules.can_cancel(request.user, job),
     }
 

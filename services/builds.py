@@ -233,13 +233,14 @@ def _claim_next() -> Build | None:
 def _for_this_host(waiting: QuerySet[Build]) -> QuerySet[Build]:
     """``waiting`` without those for an interpreter that this host lacks, as long as another host may have it."""
     elsewhere = ServiceVersion.objects.exclude(interpreter__in=["", *runtimes.interpreters()])
-    if not waiting.filter(version__in=elsewhere).exists() or not _has_other_hosts():
+    if not waiting.filter(version__in=elsewhere).exists() or not has_other_hosts():
         return waiting
     patience = timezone.now() - timedelta(seconds=ELSEWHERE_SECONDS)
     return waiting.exclude(version__in=elsewhere, created_at__gt=patience)
 
 
-def _has_other_hosts() -> bool:
+def has_other_hosts() -> bool:
+    """Whether another host has begun a build lately."""
     recent = Build.objects.filter(started_at__gt=timezone.now() - timedelta(days=HOST_SEEN_DAYS))
     return recent.exclude(host__in=("", settings.WORKER_HOST)).exists()
 

@@ -5,8 +5,9 @@ A change acts on jobs that start afterwards. Who may make one is the caller's qu
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
 from cryptography.fernet import InvalidToken
 from django.core.exceptions import ValidationError
@@ -15,12 +16,13 @@ from django.views.decorators.debug import sensitive_variables
 
 from portal.accounts.actors import Actor
 from portal.lib import crypto
+from portal.lib.prepared import Prepared
 from services.models import ServiceVersion, VersionVariable
 
 log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-NAME_MAX = VersionVariable._meta.get_field("name").max_length or 0  # it has one, which its type does not say
+NAME_MAX_CHARACTERS = VersionVariable._meta.get_field("name").max_length or 0  # it has one, which its type does not say
 COUNT_MAX = 100
 VALUE_MAX_BYTES = 32 * 1024
 SUM_MAX_BYTES = 256 * 1024  # names and values; the kernel hands the whole environment to a program at once
@@ -51,6 +53,14 @@ UNREADABLE = (
 )
 
 
+_rows = Prepared(
+    lambda version: (
+        VersionVariable.objects.filter(version=version).order_by("name").values_list("name", "value", "is_secret")
+    ),
+    version=UUID,
+)
+
+
 class Unreadable(Exception):
     """No key decrypts a secret variable."""
 
@@ -74,13 +84,26 @@ def shown(version: ServiceVersion) -> list[Shown]:
 
 def resolve(version: ServiceVersion) -> dict[str, str]:
     """Every variable with its value, for a job of ``version`` alone. Raises Unreadable."""
-    rows = version.variables.order_by("name").values_list("name", "value", "is_secret")
-    return {name: _opened(value) if is_secret else value for name, value, is_secret in rows}
+    return resolve_and_keep(version)[0]
+
+
+def resolve_and_keep(version: ServiceVersion) -> tuple[dict[str, str], list[str]]:
+    """What `resolve` finds, and the secret values among it, encrypted as they lie here: for `opened`, later.
+
+    By then a variable may have been changed, and a job that runs still has what it was started with.
+    """
+    rows = _rows.rows(version=version.pk)
+    values = {name: _opened(value) if is_secret else value for name, value, is_secret in rows}
+    return values, [value for _, value, is_secret in rows if is_secret]
 
 
 def secret_values(version: ServiceVersion) -> list[str]:
     """What must not be seen in anything that jobs of ``version`` print. Raises Unreadable."""
-    sealed = version.variables.filter(is_secret=True).order_by("name").values_list("value", flat=True)
+    return opened(version.variables.filter(is_secret=True).order_by("name").values_list("value", flat=True))
+
+
+def opened(sealed: Iterable[str]) -> list[str]:
+    """The values that were kept encrypted. Raises Unreadable."""
     return [_opened(value) for value in sealed]
 
 
@@ -106,7 +129,7 @@ def set_variable(*, version: ServiceVersion, by: Actor, name: str, value: str | 
         row.value, row.is_secret = value, is_secret
         row.save()
         _check_sums(version)
-    log.info("The %s variable %s of version %s is set, by %s.", _kind(row), name, version.pk, _words(by))
+    log.info("The %s variable %s of version %s is set, by %s.", _kind(row), name, version.pk, by)
 
 
 @sensitive_variables("values")
@@ -129,7 +152,7 @@ def remove_variable(*, version: ServiceVersion, by: Actor, name: str) -> bool:
     """Take a variable away; False where there is none of that name."""
     count, _ = version.variables.filter(name=name).delete()
     if count:
-        log.info("The variable %s of version %s is removed, by %s.", name, version.pk, _words(by))
+        log.info("The variable %s of version %s is removed, by %s.", name, version.pk, by)
     return count > 0
 
 
@@ -158,8 +181,8 @@ def _check_name(name: str) -> None:
         raise ValidationError(
             {"name": "A name has letters from A to Z, digits and underscores, and begins with no digit: like API_URL."}
         )
-    if len(name) > NAME_MAX:
-        raise ValidationError({"name": f"A name has at most {NAME_MAX} characters. Choose a shorter one."})
+    if len(name) > NAME_MAX_CHARACTERS:
+        raise ValidationError({"name": f"A name has at most {NAME_MAX_CHARACTERS} characters. Choose a shorter one."})
     reason = TAKEN.get(name) or next((why for start, why in TAKEN_STARTS.items() if name.startswith(start)), "")
     if reason:
         raise ValidationError({"name": f"{name} cannot be set: {reason}. Choose another name."})
@@ -205,7 +228,3 @@ def _size(row: VersionVariable) -> int:
 
 def _kind(row: VersionVariable) -> str:
     return "secret" if row.is_secret else "plain"
-
-
-def _words(by: Actor) -> str:
-    return f"user {by.user.pk}" if by.user else f"application {by.application and by.application.pk}"

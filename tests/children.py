@@ -3,10 +3,18 @@
 import os
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from portal.lib import lifeline
+
+
+def of(pid: int) -> list[int]:
+    """The pids of the children of ``pid``."""
+    with suppress(OSError), open(f"/proc/{pid}/task/{pid}/children") as file:  # noqa: PTH123 (no file of a disk)
+        return [int(word) for word in file.read().split()]
+    return []
 
 
 def start(command: list[str], *, env: Mapping[str, str] | None = None, **options: Any) -> "subprocess.Popen[bytes]":

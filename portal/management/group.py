@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from portal.lib import lifeline
+from portal.lib.folders import NotOurs, make_private
 
 BACKOFF_FIRST_SECONDS = 0.2
 BACKOFF_MAX_SECONDS = 10.0
@@ -36,6 +37,7 @@ class Child:
     environment: Mapping[str, str]
     ends_last: bool = False  # the others need it until they have ended
     log: Path | None = None  # where to read more when it ended by itself
+    folder: Path | None = None  # that it cannot start without: made again where somebody removed it
     on_end: Callable[[int, str], None] | None = None
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
@@ -128,6 +130,9 @@ class Group:
 
     def _start(self, child: Child) -> None:
         death_signal = signal.SIGTERM if child.ends_last else signal.SIGKILL
+        with suppress(OSError, NotOurs):  # the child says what it lacks
+            if child.folder:
+                make_private(child.folder)
         child.process = subprocess.Popen(
             child.command,
             env={**child.environment, lifeline.VARIABLE: str(os.getpid())},

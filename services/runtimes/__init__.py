@@ -38,6 +38,13 @@ def missing() -> list[str]:
     return [name for name in OPTIONAL if get(name).unavailable()]
 
 
+def lack(name: str, environment: str) -> str:
+    """What this host would need for jobs in ``environment`` and does not have, in words; empty if it has all."""
+    if name not in REGISTRY or get(name).unavailable():
+        return ""
+    return get(name).lack(environment)
+
+
 def refusal(name: str) -> str:
     """Why no version can be made for the driver ``name``, in words; empty if one can, here or on another host."""
     if name not in OPTIONAL or settings.CONTAINERS == "elsewhere":

@@ -152,6 +152,9 @@ class Runtime(Protocol):
     def is_prepared(self, environment: str) -> bool:
         """Whether this host has the environment; if not, `restore` makes it again."""
 
+    def lack(self, environment: str) -> str:
+        """What this host would need for `restore` and does not have, in words: a Python. Empty if it has all."""
+
     def restore(self, environment: str, spec: BuildSpec, slot: "Slot", log: Log) -> None:
         """Make ``environment`` on this host as it was made before: from its lock, or from what ``spec`` says that a
         build had. Raises UserError or PlatformError.

@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -41,6 +42,7 @@ BOOT_WARM = _BOOT % "warm import serve" + f"serve({BOOT!r}, %d)"
 
 REPORT_MAX_BYTES = 64 * 1024
 TEXT_MAX = 8000
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")  # tabs and newlines stay
 FRAMES_MAX = 30
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -61,6 +63,9 @@ class PythonRuntime:
 
     def is_prepared(self, environment: str) -> bool:
         return environments.exists(environment)
+
+    def lack(self, environment: str) -> str:
+        return environments.lack(environment)
 
     def restore(self, environment: str, spec: BuildSpec, slot: Slot, log: Log) -> None:
         environments.restore(environment, slot, log)
@@ -242,9 +247,9 @@ def _parse_report(document: Mapping[str, Any]) -> Report:
 
 
 def _clean(value: object) -> str:
-    """A text that every database and page can take: no NUL, no half of a surrogate pair, not endless."""
+    """A text that every database, page and terminal can take: no controls, no half of a surrogate pair, not endless."""
     text = value[:TEXT_MAX] if isinstance(value, str) else ""
-    return text.replace("\0", "�").encode(errors="replace").decode()
+    return CONTROL.sub("�", text.replace("\r\n", "\n")).encode(errors="replace").decode()
 
 
 def _whole(value: object, *, maximum: int) -> int | None:

@@ -6,9 +6,10 @@ supervisor left behind is the first that `acquire` gives away.
 
 import contextlib
 import fcntl
+import json
 import os
 import threading
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ RUN_PREFIX = "run-"  # the folder of the execution that a slot holds; sandbox ma
 WARM_PREFIX = "warm-"  # that of a warm interpreter, which is no execution: without one the slot is free
 OVER_PREFIX = "over-"  # an execution that is being cleared up
 CLAIM = "claim"  # a file: which job was claimed last for this slot
+SEALED = "sealed.json"  # a file: what its output must not show, encrypted
 WARM = "warm"  # a file: for whom the interpreter waits, and since when
 USERS = Path("/run/mercato-uids")  # which slot of which instance on this host has which uid; gone with the boot
 UIDS_MAX = 1000
@@ -84,7 +86,9 @@ class Slot:
 
     def _folders(self, *prefixes: str) -> list[Path]:
         with contextlib.suppress(FileNotFoundError):
-            return sorted(path for path in self.folder.iterdir() if path.name.startswith(prefixes) and path.is_dir())
+            names = os.listdir(self.folder)  # noqa: PTH208 (every look asks every slot, and few names are of interest)
+            found = [self.folder / name for name in sorted(names) if name.startswith(prefixes)]
+            return [path for path in found if path.is_dir()]
         return []
 
     def give(self, path: Path) -> None:
@@ -103,6 +107,22 @@ class Slot:
         with contextlib.suppress(FileNotFoundError):
             return (self.folder / CLAIM).read_text()
         return ""
+
+    def seal(self, name: str, sealed: Sequence[str]) -> None:
+        """Keep what the output of ``name``, which was claimed, must not show: encrypted texts, while it runs here."""
+        if not sealed:
+            return
+        fresh = self.folder / f"{SEALED}.new"
+        fresh.touch(mode=0o600)
+        fresh.write_text(json.dumps({"name": name, "sealed": list(sealed)}))
+        fresh.replace(self.folder / SEALED)
+
+    def sealed(self, name: str) -> list[str] | None:
+        """What was kept for ``name``; None where that was nothing."""
+        with contextlib.suppress(FileNotFoundError):
+            kept = json.loads((self.folder / SEALED).read_text())
+            return list(kept["sealed"]) if kept["name"] == name else None
+        return None
 
     def lease(self, expires_at: datetime) -> None:
         """Note until when the holder may supervise; `expired` gives the slot to the host's watch afterwards."""
@@ -131,8 +151,9 @@ class Slot:
         """Let another take it. Twice is no error."""
         if self._lock is not None:
             if not self.runs():  # what still runs keeps the lease that a planned stop gave it
-                with contextlib.suppress(FileNotFoundError):
-                    (self.folder / "lease").unlink()
+                for name in ("lease", SEALED):
+                    with contextlib.suppress(FileNotFoundError):
+                        (self.folder / name).unlink()
             lock, self._lock, self._may_start_until = self._lock, None, None
             os.close(lock)
 

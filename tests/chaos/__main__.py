@@ -25,11 +25,13 @@ def main() -> int:
         stack.start()
         stack.prepare()
         chaos = Chaos(stack)
-        plan = by_chance(seed=options.seed, count=options.runs, victims=options.only)
+        plan = by_chance(seed=options.seed, count=options.runs, database=stack.database.name, victims=options.only)
         began = time.monotonic()
-        for runs in chaos.run(plan):
-            _tell(chaos, len(runs), began)
-        _report(chaos, stack, time.monotonic() - began)
+        try:
+            for runs in chaos.run(plan):
+                _tell(chaos, len(runs), began)
+        finally:
+            _report(chaos, stack, time.monotonic() - began)
     finally:
         if options.keep:
             stack.stop()
@@ -56,6 +58,7 @@ def _report(chaos: Chaos, stack: Stack, seconds: float) -> None:
     print(table(chaos.runs))
     faults = sum(chaos.strikes.values())
     print(f"\n{len(chaos.runs)} runs and {faults} faults on {stack.database.name} in {seconds:.0f} s.")
+    print(f"{stack.ledger.count_warm()} starts were in interpreters that are kept warm.")
     if chaos.settled_after:
         slowest = max(chaos.settled_after)
         print(f"All settled after p50 {statistics.median(chaos.settled_after):.1f} s, at most {slowest:.1f} s.")

@@ -16,7 +16,8 @@ from tests.chaos.faults import FAULTS, LONG_SECONDS, Fault
 from tests.chaos.runs import IN_SANDBOX, STEPS, Run
 from tests.chaos.stack import Stack
 
-RUNS_AT_A_TIME = 12
+RUNS_AT_A_TIME = 24
+LONG_RUNS_AT_A_TIME = 12  # of those that last longer than a lease
 SETTLED_SECONDS = 15.0
 STEP_SECONDS = 8.0  # what is waited for a step before it is struck anyway
 POLL_SECONDS = 0.001
@@ -28,13 +29,15 @@ MAY_BE_CLAIMED = ("during the POST", "queued", *IN_SANDBOX)
 Plan = Iterable[tuple[Fault, Sequence[int]]]  # one strike after the other, each with the seeds of its runs
 
 
-def by_chance(*, seed: int, count: int, victims: Sequence[str] = ()) -> Plan:
-    """A plan of ``count`` runs from ``seed`` on."""
-    candidates = [fault for fault in FAULTS if not victims or fault.victim in victims]
-    for begin in range(seed, seed + count, RUNS_AT_A_TIME):
-        random = Random(begin)
-        fault = random.choices(candidates, [fault.weight for fault in candidates])[0]
-        yield fault, range(begin, min(begin + RUNS_AT_A_TIME, seed + count))
+def by_chance(*, seed: int, count: int, database: str, victims: Sequence[str] = ()) -> Plan:
+    """A plan of ``count`` runs from ``seed`` on, of the faults that there are on ``database``."""
+    candidates = [fault for fault in FAULTS if fault.is_on(database) and (not victims or fault.victim in victims)]
+    begin, end = seed, seed + count
+    while begin < end:
+        fault = Random(begin).choices(candidates, [fault.weight for fault in candidates])[0]
+        runs = LONG_RUNS_AT_A_TIME if fault.ends_leases else RUNS_AT_A_TIME
+        yield fault, range(begin, min(begin + runs, end))
+        begin += runs
 
 
 def in_turn(*, seed: int, victims: Sequence[str], runs_at_a_time: int) -> Plan:
@@ -211,7 +214,7 @@ class Chaos:
         wait_until(time.monotonic() + delay)
         run.is_posting = True
         try:
-            run.id = UUID(self.stack.caller.post(self.stack.endpoints[run.is_retryable], run.body(), run.key))
+            run.id = UUID(self.stack.caller.post(self.stack.endpoints[run.service], run.body(), run.key))
         except GaveUp as error:
             run.gave_up = str(error)
 
@@ -230,28 +233,27 @@ class Chaos:
 
     def _settle(self, runs: list[Run], back_at: float) -> None:
         """Wait for the end of all. What has none in time is a violation."""
-        waiting = list(runs)
-        while waiting:
-            waiting = [run for run in waiting if not self._is_final(run)]
+        waiting = runs
+        while waiting := self._live(waiting):
             if time.monotonic() - back_at > SETTLED_SECONDS:
                 break
-            time.sleep(0.01)
+            time.sleep(0.02)
         else:
             self.settled_after.append(time.monotonic() - back_at)
         for run in waiting:
             run.broken("unsettled", f"{self._state(run)} {SETTLED_SECONDS:g} s after everything was back")
         deadline = time.monotonic() + 60
-        while waiting and time.monotonic() < deadline:  # so that the next runs begin with free slots
-            waiting = [run for run in waiting if not self._is_final(run)]
+        while (waiting := self._live(waiting)) and time.monotonic() < deadline:  # the next begin with free slots
             time.sleep(0.05)
 
     def _state(self, run: Run) -> str:
         return self.step_of(run) if run.id else f"not accepted: {run.gave_up or 'no answer yet'}"
 
-    def _is_final(self, run: Run) -> bool:
-        if run.gave_up:
-            return True
+    def _live(self, runs: Sequence[Run]) -> list[Run]:
+        """Those of ``runs`` that have not ended."""
+        asked = [run.id for run in runs if run.id]
         with suppress(DatabaseAway):
-            query = "SELECT status FROM jobs_job WHERE id = ?"
-            return bool(run.id and (found := self.stack.database.rows(query, run.id)) and found[0][0] in FINAL)
-        return False
+            query = f"SELECT id, status FROM jobs_job WHERE id IN ({', '.join('?' for _ in asked) or 'NULL'})"
+            final = {UUID(str(pk)) for pk, status in self.stack.database.rows(query, *asked) if status in FINAL}
+            return [run for run in runs if run.id not in final and not run.gave_up]
+        return list(runs)

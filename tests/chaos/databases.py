@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
+from tests import children
+
 PATIENCE_SECONDS = 60.0
 
 
@@ -26,6 +28,9 @@ class Database(Protocol):
 
     def cut(self, notice: Callable[[], None]) -> "contextlib.AbstractContextManager[None]":
         """Nobody can write to it in the block, and it is back after it. ``notice`` is called while it can be read."""
+
+    def processes(self) -> list[int]:
+        """Those of its server, if it has one."""
 
     def close(self) -> None:
         """End what was started."""
@@ -63,6 +68,9 @@ class Sqlite:
             yield
         finally:
             connection.close()
+
+    def processes(self) -> list[int]:
+        return []
 
     def close(self) -> None:
         pass
@@ -104,6 +112,10 @@ class Postgres:
             yield
         finally:
             self._server.ensure_postgres_running()
+
+    def processes(self) -> list[int]:
+        pid = int(self._server.get_pid())
+        return [pid, *children.of(pid)]
 
     def close(self) -> None:
         self._opened.close()

@@ -1,6 +1,7 @@
 """The faults: what is struck, and when it is back. Each gets the instance and the runs that are under way."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 import redis
 
+from tests import children
 from tests.chaos.databases import wait_until
 from tests.chaos.runs import IN_SANDBOX, STEPS, Run
 from tests.chaos.stack import LEASE_SECONDS, Stack
@@ -32,6 +34,11 @@ class Fault:
     steps: tuple[str, ...] = STEPS  # at which it is of interest
     ends_sandboxes: bool = False  # so that jobs may end as lost
     ends_leases: bool = False  # so that sandboxes have to be dead by then
+    database: str = ""  # where it can be struck only with one
+
+    def is_on(self, database: str) -> bool:
+        """Whether it can be struck on an instance with ``database``."""
+        return self.database in ("", database)
 
 
 def kill_child(*names: str) -> Callable[[Stack, Notice], None]:
@@ -55,11 +62,11 @@ def kill_child(*names: str) -> Callable[[Stack, Notice], None]:
 
 def kill_web_worker(stack: Stack, notice: Notice) -> None:
     """Kill -9 of the process that answers; the web server forks another one."""
-    with _stopped(*(victims := _children(stack.pid("web")))):
+    with _stopped(*(victims := children.of(stack.pid("web")))):
         notice()
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
-    _wait(lambda: set(_children(stack.pid("web"))) - set(victims), "a web worker")
+    _wait(lambda: set(children.of(stack.pid("web"))) - set(victims), "a web worker")
     _wait_for_all(stack)
 
 
@@ -81,13 +88,45 @@ def kill_host(stack: Stack, notice: Notice) -> None:
     _start_again(stack)
 
 
-def pause_worker(seconds: float) -> Callable[[Stack, Notice], None]:
-    """Stop the worker for a while, and let it go on as if nothing had been."""
+def kill_and_wipe_valkey(stack: Stack, notice: Notice) -> None:
+    """Kill -9 of the broker, and nothing is left of its data folder when it is started again."""
+    pid = stack.pid("valkey")
+    with _stopped(pid):
+        notice()
+        shutil.rmtree(stack.home / "valkey")
+        os.kill(pid, signal.SIGKILL)
+    _wait(lambda: stack.has_started_again("valkey", since=pid), "Valkey to start again")
+    _wait_for_all(stack)
+
+
+def flush_valkey(stack: Stack, notice: Notice) -> None:
+    """All that the broker knows is gone, while it goes on."""
+    with _broker(stack) as client, _stopped(stack.pid("work"), stack.pid("system")):
+        notice()
+        client.flushall()
+    _wait_for_all(stack)
+
+
+def pause(name: str, seconds: float) -> Callable[[Stack, Notice], None]:
+    """Stop a child of `up` for a while, and let it go on as if nothing had been."""
 
     def strike(stack: Stack, notice: Notice) -> None:
-        with _stopped(stack.pid("work")):
+        with _stopped(stack.pid(name)):
             notice()
             wait_until(time.monotonic() + seconds)
+        _wait_for_all(stack)
+
+    return strike
+
+
+def pause_host(seconds: float) -> Callable[[Stack, Notice], None]:
+    """Stop everything for a while, as a machine that is suspended."""
+
+    def strike(stack: Stack, notice: Notice) -> None:
+        with _stopped(*stack.processes()):
+            notice()
+            with _stopped(*(pid for sandbox in stack.ledger.alive() for pid in sandbox.pids())):
+                wait_until(time.monotonic() + seconds)
         _wait_for_all(stack)
 
     return strike
@@ -100,6 +139,19 @@ def cut_database(seconds: float) -> Callable[[Stack, Notice], None]:
         began = time.monotonic()
         with stack.database.cut(notice):
             wait_until(began + seconds)
+        _wait_for_all(stack)
+
+    return strike
+
+
+def freeze_database(seconds: float) -> Callable[[Stack, Notice], None]:
+    """The server of the database stands still for a while: connections stay open, and nobody answers on them."""
+
+    def strike(stack: Stack, notice: Notice) -> None:
+        processes = stack.database.processes()
+        notice()  # before: nobody can ask it in the block
+        with _stopped(*processes):
+            wait_until(time.monotonic() + seconds)
         _wait_for_all(stack)
 
     return strike
@@ -119,10 +171,18 @@ FAULTS = (
     Fault("both workers", 4, kill_child("work", "system")),
     Fault("all but sandboxes", 4, kill_platform),
     Fault("all, sandboxes too", 3, kill_host, ends_sandboxes=True),
-    Fault("worker, paused shortly", 2, pause_worker(SHORT_SECONDS)),
-    Fault("worker, paused long", 2, pause_worker(LONG_SECONDS), steps=IN_SANDBOX, ends_leases=True),
+    Fault("Valkey, killed and emptied", 4, kill_and_wipe_valkey),
+    Fault("Valkey, emptied", 4, flush_valkey),
+    Fault("Valkey, paused shortly", 2, pause("valkey", SHORT_SECONDS)),
+    Fault("Valkey, paused long", 1, pause("valkey", LONG_SECONDS)),
+    Fault("worker, paused shortly", 2, pause("work", SHORT_SECONDS)),
+    Fault("worker, paused long", 2, pause("work", LONG_SECONDS), steps=IN_SANDBOX, ends_leases=True),
+    Fault("system worker, paused long", 1, pause("system", LONG_SECONDS)),
+    Fault("all, paused long", 2, pause_host(LONG_SECONDS)),
     Fault("database, away shortly", 4, cut_database(SHORT_SECONDS)),
     Fault("database, away long", 3, cut_database(LONG_SECONDS), ends_leases=True),
+    Fault("database, frozen shortly", 4, freeze_database(SHORT_SECONDS), database="PostgreSQL"),
+    Fault("database, frozen long", 3, freeze_database(LONG_SECONDS), ends_leases=True, database="PostgreSQL"),
 )
 
 
@@ -130,7 +190,8 @@ def kill_one_process(run: Run, stack: Stack, attempt: int) -> bool:
     """Kill -9 of one process of the sandbox of ``run``, whichever. False if it has none any more."""
     assert run.id
     sandbox = stack.ledger.last(run.id, attempt)
-    pids = sandbox.pids() if sandbox else []
+    # The process that ends a warm start is nobody's any more, or of the next job.
+    pids = sandbox.pids() if sandbox and sandbox.folder.exists() else []
     with suppress(ProcessLookupError):
         if pids:
             os.kill(run.random.choice(pids), signal.SIGKILL)
@@ -160,8 +221,12 @@ def _start_again(stack: Stack) -> None:
 def _wait_for_all(stack: Stack) -> None:
     """Until the web server and the broker answer."""
     _wait(stack.answers, "the web server")
-    with redis.Redis(unix_socket_path=str(stack.run_dir / "valkey.sock"), socket_timeout=2) as client:
+    with _broker(stack) as client:
         _wait(lambda: _pings(client), "Valkey")
+
+
+def _broker(stack: Stack) -> redis.Redis:
+    return redis.Redis(unix_socket_path=str(stack.run_dir / "valkey.sock"), socket_timeout=2)
 
 
 def _pings(client: redis.Redis) -> bool:
@@ -169,12 +234,6 @@ def _pings(client: redis.Redis) -> bool:
         return bool(client.ping())
     except redis.RedisError:
         return False
-
-
-def _children(pid: int) -> list[int]:
-    with suppress(OSError), open(f"/proc/{pid}/task/{pid}/children") as file:  # noqa: PTH123 (no file of a disk)
-        return [int(word) for word in file.read().split()]
-    return []
 
 
 def _wait(condition: Callable[[], object], what: str) -> None:

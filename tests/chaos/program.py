@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def run(data, params):
-    execution = uuid.uuid4().hex
+    execution = data["nonce"] + uuid.uuid4().hex
     print("begin", execution, flush=True)
     for number in range(data["lines"]):
         print("line", number, data["nonce"], flush=True)

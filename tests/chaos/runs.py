@@ -33,6 +33,7 @@ class Run:
     random: Random
     wanted: str  # the step at which it is to be struck
     is_retryable: bool
+    is_warm: bool  # of a version with warm start
     nonce: str
     lines: int
     pause: float
@@ -55,12 +56,18 @@ class Run:
             random=random,
             wanted=random.choice(steps),
             is_retryable=random.random() < 0.3,
+            is_warm=random.random() < 0.3,
             nonce=sha256(str(seed).encode()).hexdigest()[:16],
             lines=40 if is_long else random.choice((3, 30, 60)),
             pause=0.2 if is_long else random.choice((0.002, 0.015, 0.03)),
             files=random.choice((1, 1, 3, 40)),
             repeat=random.choice((1, 2_000, 20_000)),
         )
+
+    @property
+    def service(self) -> tuple[bool, bool]:
+        """Which of SERVICES it calls."""
+        return self.is_retryable, self.is_warm
 
     @property
     def key(self) -> str:
@@ -76,6 +83,11 @@ class Run:
         wanted = {"nonce": self.nonce, "lines": self.lines, "pause": self.pause}
         data = wanted | {"files": self.files, "repeat": self.repeat}
         return {"data": data, "params": {}, "$secrets": {"token": self.secret}}
+
+    def output(self, execution: str) -> str:
+        """All that its code prints when it is begun and comes to its end."""
+        lines = "".join(f"line {number} {self.nonce}\n" for number in range(self.lines))
+        return f"begin {execution}\n{lines}end {execution}\n"
 
     def file(self, number: int) -> bytes:
         """What the file ``number`` holds."""

@@ -9,9 +9,9 @@ import sys
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,8 +24,15 @@ from tests.live_stack import ROOT, LiveStack
 from tests.waiting import wait_for
 
 LEASE_SECONDS = 6
-SLOTS = 6
-SERVICES = {False: "chaos", True: "chaos-again"}  # by whether jobs of it may be started again
+SLOTS = 8
+CHANNELS = ("out", "err")
+# By whether jobs of it may be started again, and whether they start warm.
+SERVICES = {
+    (False, False): "chaos",
+    (True, False): "chaos-again",
+    (False, True): "chaos-warm",
+    (True, True): "chaos-warm-again",
+}
 # `up` waits longer and longer before it starts what dies again and again, and here everything does.
 UP = """
 import sys
@@ -57,7 +64,8 @@ for folder in {folders}:
     publication.publish(version=version, scope="internal", by=by)
     subscriptions.subscribe(application=application, service=imported.service, by=by, version=version)
     endpoints.append(subscriptions.endpoint(version))
-ServiceVersion.objects.filter(service__slug="{retryable}").update(retryable=True)
+ServiceVersion.objects.filter(service__slug__endswith="again").update(retryable=True)
+ServiceVersion.objects.filter(service__slug__contains="warm").update(warm_start=True)
 print(json.dumps([application.access_key_id, secret, endpoints]))
 """
 
@@ -79,9 +87,10 @@ class Stack(LiveStack):
             LIVE_STREAMS_MAX="16",
             LEASE_SECONDS=str(LEASE_SECONDS),
             LEASE_RENEWAL_SECONDS="1",
+            WARM_IDLE_SECONDS="6",
             **settings,
         )
-        self.endpoints: dict[bool, str] = {}
+        self.endpoints: dict[tuple[bool, bool], str] = {}
 
     @staticmethod
     def command(*arguments: str) -> list[str]:
@@ -102,10 +111,10 @@ class Stack(LiveStack):
             (folder / "src" / "__init__.py").touch()
             shutil.copy(Path(__file__).with_name("program.py"), folder / "src")
         folders = [str(self.home / "projects" / slug) for slug in SERVICES.values()]
-        program = PREPARE.format(folders=folders, retryable=SERVICES[True])
+        program = PREPARE.format(folders=folders)
         key, secret, endpoints = json.loads(self.manage("shell", "--no-imports", "--command", program))
-        for is_retryable, endpoint in zip(SERVICES, endpoints, strict=True):
-            self.endpoints[is_retryable] = endpoint.removeprefix(self.url)
+        for kind, endpoint in zip(SERVICES, endpoints, strict=True):
+            self.endpoints[kind] = endpoint.removeprefix(self.url)
         self.ledger = Ledger(self.home / "jobs" / "slots", self.home / "ledger")
         self.caller = Caller(self.port, key, secret)
 
@@ -122,12 +131,9 @@ class Stack(LiveStack):
 
     def kill_platform(self, notice: Callable[[], None]) -> None:
         """Kill -9 of everything but the sandboxes, all at once; ``notice`` is called when all stand still."""
-        for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped first, none sees another one die
-            for pid in self.processes():
-                with suppress(ProcessLookupError):
-                    os.kill(pid, number)
-            if number == signal.SIGSTOP:
-                notice()
+        send(signal.SIGSTOP, pids := self.processes())  # first, so that none sees another one die
+        notice()
+        send(signal.SIGKILL, pids | self.processes())
         assert self.up
         self.up.wait()
 
@@ -136,12 +142,19 @@ class Stack(LiveStack):
         self.database.close()
 
 
+def send(number: signal.Signals, pids: Iterable[int]) -> None:
+    """Send a signal to those of ``pids`` that are there."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 @dataclass(frozen=True)
 class Sandbox:
     """One start of a job's code."""
 
     folder: Path  # of the run, while it is there
-    record: dict[str, Any]
+    record: dict[str, Any]  # of the sandbox
     spools: Path  # what it printed, kept: with .out and .err
 
     def pids(self) -> list[int]:
@@ -160,9 +173,7 @@ class Sandbox:
     def kill(self) -> None:
         """Kill -9 of all of them at once."""
         for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in self.pids():
-                with suppress(ProcessLookupError):
-                    os.kill(pid, number)
+            send(number, self.pids())
 
     def printed(self, channel: str = "out") -> bytes:
         """All that it printed."""
@@ -179,6 +190,27 @@ class Sandbox:
         return not self.folder.exists()
 
 
+@dataclass(frozen=True)
+class WarmStart(Sandbox):
+    """One start of a job's code in a warm interpreter, whose spools are emptied behind it."""
+
+    seen: dict[str, bytes] = field(default_factory=lambda: dict.fromkeys(CHANNELS, b""))  # by channel
+
+    def printed(self, channel: str = "out") -> bytes:
+        """What was seen of it. If the interpreter was kept, the last lines may be missing."""
+        return self.seen[channel]
+
+    def look(self) -> None:
+        """Read on. What does not go on where we were is of the next job."""
+        for channel in CHANNELS:
+            printed = super().printed(channel)
+            if printed.startswith(self.seen[channel]):
+                self.seen[channel] = printed
+
+    def has_ended(self) -> bool:
+        return (self.folder / "ended.json").exists() or not self.folder.exists()
+
+
 class Ledger:
     """Notes every sandbox that is started in a slot, and keeps what it printed when the platform has cleared up."""
 
@@ -186,6 +218,8 @@ class Ledger:
         self._slots, self._keep = slots, keep
         self._inotify, self._watched = INotify(), {}
         self._found: dict[tuple[UUID, int], list[Sandbox]] = defaultdict(list)
+        self._servers: dict[str, Sandbox] = {}
+        self._latest: dict[str, WarmStart] = {}  # by the name of its server
         self._seen: set[str] = set()
         keep.mkdir()
         slots.mkdir(exist_ok=True)
@@ -209,12 +243,17 @@ class Ledger:
         return self._found.get((job, attempt), [])
 
     def alive(self) -> list[Sandbox]:
-        """Those whose folder is there."""
-        return [sandbox for found in list(self._found.values()) for sandbox in found if sandbox.folder.exists()]
+        """Those whose folder is there, warm interpreters that wait among them."""
+        return [sandbox for sandbox in self.all() if sandbox.folder.exists()]
 
     def all(self) -> list[Sandbox]:
         """All that were started."""
-        return [sandbox for found in list(self._found.values()) for sandbox in found]
+        starts = [sandbox for found in list(self._found.values()) for sandbox in found]
+        return starts + list(self._servers.values())
+
+    def count_warm(self) -> int:
+        """How many starts were in a warm interpreter."""
+        return sum(isinstance(sandbox, WarmStart) for sandbox in self.all())
 
     def _watch(self, folder: Path, events: flags) -> None:
         self._watched[self._inotify.add_watch(folder, events)] = folder
@@ -225,25 +264,40 @@ class Ledger:
                 folder = self._watched.get(event.wd)
                 if folder is None or event.mask & flags.IGNORED:
                     continue
-                if event.name.startswith("run-"):
-                    run = folder / event.name
+                if event.name.startswith(("run-", "warm-")):
                     with suppress(OSError):
-                        self._watch(run, flags.MOVED_TO)
-                    self._take(run)  # it may be there already
-                elif event.name == "record.json":
+                        events = flags.MOVED_TO | flags.MODIFY if event.name.startswith("warm-") else flags.MOVED_TO
+                        self._watch(folder / event.name, events)
+                    self._take(folder / event.name)  # it may be there already
+                elif event.name in ("record.json", "job.json"):
                     self._take(folder)
+                elif event.name in CHANNELS and (start := self._latest.get(folder.name)):
+                    start.look()
 
-    def _take(self, run: Path) -> None:
-        try:
-            record = json.loads((run / "record.json").read_text())
-            if run.name not in self._seen:
-                for channel in ("out", "err"):
-                    (self._keep / f"{run.name}.{channel}").hardlink_to(run / channel)
-        except OSError:
-            return
-        if run.name not in self._seen:
-            self._seen.add(run.name)
-            label = record["label"]
-            self._found[UUID(label["job_id"]), int(label["attempt"])].append(
-                Sandbox(run, record, self._keep / run.name)
-            )
+    def _take(self, folder: Path) -> None:
+        if folder.name not in self._seen:
+            with suppress(OSError):
+                if (folder / "job.json").exists():
+                    self._take_warm(folder, json.loads((folder / "job.json").read_text()))
+                else:
+                    self._take_cold(folder, json.loads((folder / "record.json").read_text()))
+                self._seen.add(folder.name)
+
+    def _take_cold(self, folder: Path, record: dict[str, Any]) -> None:
+        for channel in CHANNELS:
+            (self._keep / f"{folder.name}.{channel}").hardlink_to(folder / channel)
+        sandbox = Sandbox(folder, record, self._keep / folder.name)
+        if folder.name.startswith("warm-"):
+            self._servers[folder.name] = sandbox
+        else:
+            self._add(sandbox, record["label"])
+
+    def _take_warm(self, folder: Path, job: dict[str, Any]) -> None:
+        self._take(folder.with_name(job["server"]))
+        server = self._servers[job["server"]]
+        start = self._latest[job["server"]] = WarmStart(folder, server.record, server.spools)
+        self._add(start, job["label"])
+        start.look()
+
+    def _add(self, sandbox: Sandbox, label: dict[str, str]) -> None:
+        self._found[UUID(label["job_id"]), int(label["attempt"])].append(sandbox)

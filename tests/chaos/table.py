@@ -23,12 +23,9 @@ def table(runs: Iterable[Run]) -> str:
         failures[step][victim] += run.outcome == "FAILED"
     victims = [name for name in (*(fault.victim for fault in FAULTS), "nothing") if name in outcomes]
     rows = [(name, *(str(outcomes[name][column]) for column in COLUMNS)) for name in (*victims, "**all**")]
-    steps = [
-        (step, *(_cell(hits[step][victim], failures[step][victim]) for victim in victims))
-        for step in STEPS
-        if step in hits
-    ]
-    return "\n\n".join((_markdown(("victim", *COLUMNS), rows), _markdown(("step", *victims), steps)))
+    seen = [step for step in STEPS if step in hits]
+    steps = [(victim, *(_cell(hits[step][victim], failures[step][victim]) for step in seen)) for victim in victims]
+    return "\n\n".join((_markdown(("victim", *COLUMNS), rows), _markdown(("victim", *seen), steps)))
 
 
 def _outcome(run: Run) -> Counter[str]:

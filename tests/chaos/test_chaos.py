@@ -10,9 +10,9 @@ from tests.chaos.table import table
 
 EMBEDDED = (
     *("worker", "sandbox", "web server", "Valkey", "system worker"),
-    *("worker", "sandbox", "both workers", "all but sandboxes", "database, away shortly"),
+    *("Valkey, emptied", "sandbox", "both workers", "all but sandboxes", "database, away shortly"),
 )
-ON_POSTGRES = ("database, away shortly", "worker", "database, away shortly")
+ON_POSTGRES = ("database, away shortly", "worker", "database, frozen shortly")
 
 
 def strike(*victims: str, seed: int, on_postgres: bool) -> None:

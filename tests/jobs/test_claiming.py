@@ -8,11 +8,12 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from jobs import claiming, signals
+from jobs import claiming, queue, signals
 from jobs.models import Job, JobInterim, Reason, Status
 from portal.accounts import quotas
 from services.models import ServiceVersion, UsageEvent
-from tests.factories import JobFactory, ServiceVersionFactory
+from services.runtimes.environments import locks
+from tests.factories import BuildFactory, JobFactory, ServiceVersionFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
@@ -179,6 +180,25 @@ def test_an_account_runs_as_many_jobs_as_it_may(settings):
     assert claiming.claim_next("here") == waiting
 
 
+OLD_PYTHON = "# cpython-27 linux-x86_64 format-1\n"
+
+
+def test_a_job_for_a_python_that_this_host_lacks_is_left_to_the_others(settings):
+    version = ServiceVersionFactory(environment=locks.save(OLD_PYTHON, wish="old"))
+    needy, other = JobFactory(version=version), JobFactory()
+    BuildFactory(status="SUCCEEDED", host="there", started_at=timezone.now())
+    assert claiming.claim_next(settings.WORKER_HOST) == other
+    assert claiming.claim_next(settings.WORKER_HOST) is None
+    needy.refresh_from_db()
+    assert (needy.status, needy.attempt, needy.claimed_at, needy.lease_expires_at) == (Status.QUEUED, 0, None, None)
+    assert "a host with Python 2.7" in claiming.obstacle(needy)
+
+
+def test_a_job_for_a_python_that_no_host_has_does_not_wait_for_it(settings):
+    needy = JobFactory(version=ServiceVersionFactory(environment=locks.save(OLD_PYTHON, wish="old")))
+    assert claiming.claim_next(settings.WORKER_HOST) == needy
+
+
 def test_zero_lifts_the_limit_of_one_account(settings):
     settings.JOBS_RUNNING_MAX = 1
     version = ServiceVersionFactory()
@@ -330,7 +350,7 @@ def test_neither_a_claim_nor_a_tick_walks_through_history():
     elsewhere = ServiceVersion.objects.filter(runtime="docker")
     looks = {
         "queue_of_account": Job.objects.filter(account_id=UUID(int=1), status=Status.QUEUED).order_by("account", "pk"),
-        "queue": claiming.waiting().exclude(version__in=full).exclude(version__in=elsewhere).order_by("pk")[:1],
+        "queue": queue.waiting().exclude(version__in=full).exclude(version__in=elsewhere).order_by("pk")[:1],
         "claimed_jobs": Job.objects.filter(lease_expires_at__isnull=False),
         "deadlines": Job.objects.filter(status=Status.QUEUED, ended_at=None, deadline_at__lte=timezone.now()),
     }

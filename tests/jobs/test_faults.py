@@ -93,6 +93,16 @@ def kill_sandbox(process):
                 os.kill(pid, signal.SIGKILL)
 
 
+def kill_with_its_worker(job, live_worker):
+    """Kill the worker of ``job`` and its sandbox once it has printed, and start the worker again; what was killed."""
+    wait_for(lambda: has_printed(job), what="the first line")
+    sandbox = execution.find(job)
+    live_worker.kill("work")
+    kill_sandbox(sandbox.process)
+    live_worker.start()
+    return sandbox
+
+
 def all_slots_are_free():
     return not list(slots.occupied("job"))
 
@@ -158,11 +168,7 @@ def test_a_job_with_secrets_outlives_its_worker_and_then_they_are_gone(submit, l
 
 def test_the_secrets_of_a_job_whose_sandbox_and_worker_died_are_gone(submit, live_worker):
     job = submit(WITH_SECRET.format(seconds=600), secrets={"token": SECRET})
-    wait_for(lambda: has_printed(job), what="the first line")
-    sandbox = execution.find(job)
-    live_worker.kill("work")
-    kill_sandbox(sandbox.process)
-    live_worker.start()
+    sandbox = kill_with_its_worker(job, live_worker)
     job = finished(job, seconds=15)
     assert (job.status, job.reason, sealed_secrets(job)) == (Status.FAILED, Reason.LOST, "")
     wait_for(lambda: not processes_of(sandbox.process), what="an empty sandbox")
@@ -183,11 +189,7 @@ def test_the_attempt_after_a_claim_that_died_gets_the_secrets(live_worker, provi
 
 def test_the_death_of_sandbox_and_worker_is_told_as_lost(submit, live_worker):
     job = submit()
-    wait_for(lambda: has_printed(job), what="the first line")
-    sandbox = execution.find(job)
-    live_worker.kill("work")
-    kill_sandbox(sandbox.process)
-    live_worker.start()
+    kill_with_its_worker(job, live_worker)
     job = finished(job, seconds=15)
     assert (job.status, job.reason) == (Status.FAILED, Reason.LOST)
     assert "line 0\n" in log_of(job)

@@ -133,3 +133,17 @@ def test_an_output_without_an_end_is_not_remembered():
     for piece in [b"x" * 100_000] * 20 + [b"{" + b"y" * 100_000] * 20:
         assert not list(scanner.feed(piece))
         assert len(scanner._line) <= markers.PROGRESS_LINE_MAX_BYTES
+
+
+class Untouched(bytearray):
+    """A text that is not to be looked at as a whole."""
+
+    def lstrip(self, *_: object) -> bytearray:
+        raise AssertionError("all of it was read again")
+
+
+def test_a_block_is_not_read_again_with_each_of_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With five million of them that took hours, in the worker that all jobs of a host share."""
+    monkeypatch.setattr(markers, "bytearray", Untouched, raising=False)
+    block = [b"Job:ResulsResponse:\n\n", b" {\n", b'"a": 1,\n' * 1_000, b'"b": 2\n}\n']
+    assert scan(*block) == [Result(b"{\n" + b'"a": 1,\n' * 1_000 + b'"b": 2\n}')]

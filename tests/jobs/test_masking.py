@@ -89,3 +89,18 @@ def test_what_nobody_waits_for_is_not_held_back():
     masks = Masks.of(["secret-of-mine"])
     assert masks.hide(b"a line\n", is_end=False) == b"a line\n"
     assert masks.hide(b"a line\nsecret-o", is_end=False) == b"a line\n"
+
+
+def test_no_value_makes_its_log_take_long() -> None:
+    """Each of these took minutes or more, with one piece of the log."""
+    piece = b"a" * (256 * 1024)
+    assert Masks.of(["a" * 65_536]).hide(piece, is_end=True) == b"*" * len(piece)
+    late = (b"a" * 59_000 + b"c") * 5
+    assert Masks.of(["a" * 60_000 + "b"]).hide(late, is_end=True) == late
+    values = ["\n".join(f"line {number} of {value}" for number in range(3_000)) for value in range(8)]
+    assert len(Masks.of(values).forms) < 3_000
+    assert Masks.of(values).text("line 7 of 0, line 2999 of 7") == "***********, line 2999 of 7"
+
+
+def test_places_that_overlap_are_hidden_to_their_end() -> None:
+    assert Masks.of(["abcab"]).text("xabcabcabcabx abcabx") == "x***********x *****x"

@@ -24,11 +24,16 @@ def test_files_and_folders_are_taken_over_with_their_types(job, tmp_path):
     (tmp_path / "plots").mkdir()
     (tmp_path / "plots" / "a b.png").write_bytes(b"\x89PNG")
     (tmp_path / "raw").write_bytes(b"\0\1")
+    for name in ("all.json.gz", "all.tar.xz", "all.csv.Z"):
+        (tmp_path / name).write_bytes(b"\0")
     rows = {row.name: row for row in collect(job, tmp_path)}
     assert {name: (row.size, row.content_type) for name, row in rows.items()} == {
         "output.json": (10, "application/json"),
         "plots/a b.png": (4, "image/png"),
         "raw": (2, "application/octet-stream"),
+        "all.json.gz": (1, "application/gzip"),
+        "all.tar.xz": (1, "application/x-xz"),
+        "all.csv.Z": (1, "application/octet-stream"),
     }
     with results.open_file(rows["plots/a b.png"]) as file:
         assert file.read() == b"\x89PNG"
@@ -107,6 +112,9 @@ def test_a_name_that_storage_would_refuse_or_change_is_kept(job, tmp_path, name)
     [
         ("..\\up", ".._up"),
         ("C:evil", "C_evil"),
+        ("report\N{RIGHT-TO-LEFT OVERRIDE}fdp.exe", "report_fdp.exe"),
+        ("out\N{ZERO WIDTH SPACE}put.json\x85", "out_put.json_"),
+        ("a\N{NO-BREAK SPACE}b\N{ZERO WIDTH JOINER}", "a\N{NO-BREAK SPACE}b\N{ZERO WIDTH JOINER}"),
         ("cafe\N{COMBINING ACUTE ACCENT}", "caf\N{LATIN SMALL LETTER E WITH ACUTE}"),
     ],
     ids=ascii,

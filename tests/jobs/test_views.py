@@ -117,6 +117,15 @@ class TestWhoSeesWhat:
         assert client.post(f"{reverse('jobs:create')}?service={version.service_id}").status_code == 403
         assert not Job.objects.exists()
 
+    def test_a_viewer_is_shown_nothing_that_runs(self, client, job, teammate):
+        client.force_login(teammate)
+        client.post(reverse("accounts:switch"), {"account": job.account_id})
+        assert reverse("jobs:create") not in client.get(url("detail", job)).content.decode()
+        job.delete()
+        html = client.get(reverse("jobs:list")).content.decode()
+        assert "No jobs yet" in html
+        assert reverse("jobs:create") not in html
+
     def test_a_service_of_somebody_else_cannot_be_run(self, client, version, stranger):
         client.force_login(stranger)
         assert client.get(f"{reverse('jobs:create')}?service={version.service_id}").status_code == 404

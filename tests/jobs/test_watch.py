@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
-from jobs import execution, watch
+from jobs import claiming, execution, watch
 from jobs.models import Job, Reason, Status
 from services.runtimes import slots
 from tests.jobs.test_execution import submit, supervise
@@ -23,11 +23,19 @@ def sandbox(provider):
     """That of a job that does not end by itself."""
     job = submit(ENDLESS, provider)
     supervisor = supervise()
-    yield wait_for(lambda: execution.find(Job.objects.get(pk=job.pk)), what="the sandbox")
+    wait_for(_is_held, what="the lease of the running job")
+    yield execution.find(Job.objects.get(pk=job.pk))
     execution.kill(Job.objects.get(pk=job.pk), Reason.LOST)
     supervisor.join(timeout=30)
     job.refresh_from_db()
     assert (job.status, job.reason) == (Status.FAILED, Reason.LOST)
+
+
+def _is_held():
+    """Whether the slot notes the lease of a job that runs, which is longer than that of its claim."""
+    longer = timedelta(seconds=claiming.STARTING_LEASE_SECONDS + 1)
+    noted = [slot.lease_expires_at() for slot in slots.occupied("job")]
+    return any(noted) and noted[0] > datetime.now(UTC) + longer
 
 
 def lease(seconds):

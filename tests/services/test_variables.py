@@ -12,6 +12,7 @@ from portal.accounts.actors import Actor
 from services import publishing, variables
 from services.models import VersionVariable
 from tests.factories import ServiceVersionFactory
+from tests.refusals import refusal
 
 
 @pytest.fixture
@@ -30,12 +31,6 @@ def put(version, by):
         variables.set_variable(version=version, by=by, name=name, value=value, is_secret=is_secret)
 
     return put
-
-
-def refusal(put, *arguments, **named):
-    with pytest.raises(ValidationError) as refused:
-        put(*arguments, **named)
-    return {field: " ".join(messages) for field, messages in refused.value.message_dict.items()}
 
 
 def test_plain_and_secret_variables_reach_the_code_and_only_plain_ones_a_page(version, put):

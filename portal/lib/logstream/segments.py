@@ -43,8 +43,8 @@ def pages(name: LogName, *, after: Cursor) -> Iterator[list[Entry]]:
         yield [entry for entry in entries if Cursor.of(entry.id).position > after.position]
 
 
-def store(name: LogName, entries: Iterable[Stored]) -> None:
-    """Write a whole log: each entry with the packed state behind it."""
+def store(name: LogName, entries: Iterable[Stored]) -> State | None:
+    """Write a whole log: each entry with the packed state behind it. Where it ended; None where there was nothing."""
     # Two may archive at once, and one may die of it: each writes below a name of its own, and one index wins.
     run = secrets.token_hex(4)
     segments: list[dict[str, str]] = []
@@ -52,12 +52,15 @@ def store(name: LogName, entries: Iterable[Stored]) -> None:
         content = ContentFile(gzip.compress(_pack(segment), 1, mtime=0))
         file = default_storage.save(f"{name.folder}/{run}/{len(segments):05}.gz", content)
         segments.append({"name": file, "first": segment[0].id, "last": segment[-1].id, "state": state})
+    if not segments:
+        return None
     wanted = f"{name.folder}/index.json"
     if default_storage.exists(wanted):
-        if is_archived(name):
-            return
+        if (found := final_state(name)) is not None:
+            return found
         default_storage.delete(wanted)  # half an index: its writer died
     default_storage.save(wanted, ContentFile(orjson.dumps({"segments": segments})))
+    return State.unpack(entry_id=segments[-1]["last"], packed=segments[-1]["state"], event=END)
 
 
 def delete(name: LogName) -> None:

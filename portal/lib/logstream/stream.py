@@ -96,9 +96,9 @@ class Stream:
         """Remove the whole stream."""
         _client().unlink(self.name)
 
-    def expire(self, seconds: int) -> None:
-        """Let it go in ``seconds``; one that goes already keeps its time."""
-        if _client().ttl(self.name) < 0:
+    def expire(self, seconds: int, *, is_new: bool = False) -> None:
+        """Let it go in ``seconds``; one that goes already keeps its time, which nobody can have given to a new one."""
+        if is_new or _client().ttl(self.name) < 0:
             _client().expire(self.name, seconds)
 
 

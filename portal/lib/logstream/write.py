@@ -51,6 +51,8 @@ class LogWriter:
     def offsets(self) -> dict[str, int]:
         """For each channel, the offset of the byte that the log wants next."""
         with self._lock:
+            if self._state is not None and self._state.ended:
+                self._state = None  # who asks behind the end has reason to doubt that the broker still has it
             self._acknowledged = dict(self._known().offsets)
             return dict(self._acknowledged)
 
@@ -95,9 +97,24 @@ class LogWriter:
                     break
             self._uncertain = None
 
-    def close(self) -> None:
-        """End the log. Twice is no error."""
-        self.event(END)
+    def close(self, **told: Any) -> None:
+        """End the log, right after an event for each of ``told``: its name, and what it says. Twice is no error.
+
+        Raises LogRewound where the broker lost what it acknowledged to this writer, until `offsets` is asked for.
+        """
+        events = {**{name: {name: value} for name, value in told.items()}, END: {}}
+        with self._lock:
+            while not (state := self._known()).ended:
+                if any(state.offsets[channel] < at for channel, at in self._acknowledged.items()):
+                    raise LogRewound("The broker lost a part of what it had acknowledged; without it, this is no end.")
+                entries, states, after = [], [], state
+                for name, values in events.items():
+                    entry, after = after.after_event(name, data=orjson.dumps(values), at=_now())
+                    entries.append(entry)
+                    states.append(after)
+                if self._append(state, entries, states):
+                    break
+            self._uncertain = None
 
     def _known(self) -> State:
         if self._state is None:
@@ -108,7 +125,7 @@ class LogWriter:
         """Find out from the stream, or the archive, where the log stands."""
         try:
             last = self._stream.last()
-            self._count = len(self._stream)
+            self._count = 0 if last is None else len(self._stream)
             if last is None:
                 self._tail = 0
                 return segments.final_state(self._name) or State()

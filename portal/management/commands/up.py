@@ -70,7 +70,8 @@ class Command(BaseCommand):
             }
             with group.running():
                 if broker := children.pop("valkey", None):
-                    broker.log = valkey.log_file(processes.valkey_data())
+                    broker.folder = processes.valkey_data()
+                    broker.log = valkey.log_file(broker.folder)
                     group.add(broker)
                 self._prepare()
                 for child in children.values():

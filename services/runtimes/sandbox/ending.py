@@ -4,6 +4,7 @@ import signal
 from dataclasses import dataclass
 from typing import Protocol
 
+from portal.lib.sizes import limit_in_words
 from services.runtimes.base import Limits, Usage
 from services.runtimes.sandbox.process import Facts
 
@@ -101,7 +102,7 @@ def timeout(limits: Limits) -> str:
 def out_of_memory(limits: Limits) -> str:
     """Words for the memory limit."""
     return (
-        f"It needed more memory than its limit of {_size(limits.memory_bytes)}. "
+        f"It needed more memory than its limit of {limit_in_words(limits.memory_bytes)}. "
         "Raise the memory of the version, or work on smaller pieces of the data at a time."
     )
 
@@ -117,7 +118,7 @@ def too_many_processes(limits: Limits) -> str:
 def output_too_large(limits: Limits) -> str:
     """Words for the quota of what it writes."""
     return (
-        f"It wrote more than it may: {_size(limits.output_bytes)} in {limits.output_files} files at most. "
+        f"It wrote more than it may: {limit_in_words(limits.output_bytes)} in {limits.output_files} files at most. "
         "Write less, or compress it first."
     )
 
@@ -125,8 +126,9 @@ def output_too_large(limits: Limits) -> str:
 def no_room(limits: Limits) -> str:
     """Words for a write that failed: the output folder is full, or /tmp."""
     return (
-        f"It ran out of room for files: the output folder takes {_size(limits.output_bytes)} in {limits.output_files} "
-        f"files, and /tmp takes half of the memory limit, {_size(limits.memory_bytes // 2)}. "
+        f"It ran out of room for files: the output folder takes {limit_in_words(limits.output_bytes)} in "
+        f"{limits.output_files} files, and /tmp takes half of the memory limit, "
+        f"{limit_in_words(limits.memory_bytes // 2)}. "
         "Write less, or compress it first."
     )
 
@@ -164,10 +166,3 @@ def _duration(seconds: int) -> str:
     minutes, left = divmod(rest, 60)
     parts = [f"{hours} h" if hours else "", f"{minutes} min" if minutes else "", f"{left} s" if left else ""]
     return " ".join(part for part in parts if part) or "0 s"
-
-
-def _size(size: int) -> str:
-    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if size >= factor:
-            return f"{size / factor:.4g} {unit}"
-    return f"{size} bytes"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from services.runtimes import home
 from services.runtimes.base import Limits, PlatformError
-from services.runtimes.sandbox import cgroups, mounts
+from services.runtimes.sandbox import cgroups, mounts, procfs
 from services.runtimes.sandbox.command import CHANNEL, INIT, Command, bwrap_options, without_bwrap
 from services.runtimes.sandbox.probing import Host, host
 from services.runtimes.sandbox.process import (
@@ -35,9 +35,7 @@ from services.runtimes.sandbox.process import (
     Record,
     attach,
     attach_server,
-    boot_id,
     remove_run,
-    started_ticks,
 )
 from services.runtimes.slots import RUN_PREFIX, WARM_PREFIX, Slot
 
@@ -178,8 +176,8 @@ def _launch(
         record = Record(
             label=label,
             pid=child.pid,
-            started_ticks=started_ticks(child.pid),
-            boot_id=boot_id(),
+            started_ticks=procfs.started_ticks(child.pid),
+            boot_id=procfs.boot_id(),
             started_at=started_at,
             tier=found.tier,
             uid=slot.uid,
@@ -263,7 +261,7 @@ def _program(name: str) -> str:
 
 def _write_record(run: Path, record: Record) -> None:
     fresh = run / f"{RECORD}.new"
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:  # noqa: PTH123
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:  # noqa: PTH123 (a descriptor)
         json.dump(asdict(record), file)
     fresh.replace(run / RECORD)
 

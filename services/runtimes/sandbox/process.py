@@ -4,6 +4,7 @@ Nothing here depends on having started it: the record in its folder says who it 
 its start time.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -21,7 +22,7 @@ from typing import Any
 from inotify_simple import INotify, flags
 
 from services.runtimes.base import Limits, Usage
-from services.runtimes.sandbox import cgroups, mounts
+from services.runtimes.sandbox import cgroups, mounts, procfs
 from services.runtimes.sandbox.command import COMMAND_KILLED, INIT_KILLED
 from services.runtimes.slots import Slot
 
@@ -35,7 +36,6 @@ OVERTIME_SECONDS = 5  # what `timeout` has for ending it, if it is still there
 KILL_TRIES = 200
 KILL_PAUSE_SECONDS = 0.01
 TIMEOUT_STATUS = 124  # of timeout(1)
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +130,11 @@ class Process:
             # Once for good: what comes between a read and the next wait is in its queue. Before the first call
             # anything may have come, so that returns at once.
             self._inotify = _take_watcher()
-            watch = self._inotify.add_watch(self.folder, flags.MODIFY | flags.CLOSE_WRITE)
-            self._stop_watching = weakref.finalize(self, _put_back, self._inotify, watch)
+            # What else is written there (the status, a report) is no news; the end is seen by the pidfd.
+            files = [path for name in (OUT, ERR, JOURNAL) if (path := self.folder / name).exists()]
+            watches = [self._inotify.add_watch(path, flags.MODIFY) for path in files]
+            self._stop_watching = weakref.finalize(self, _put_back, self._inotify, watches)
+            self._inotify.read(timeout=0)  # what its last user left
             return
         while not self.ended():
             left = deadline - time.monotonic()
@@ -237,8 +240,9 @@ class Process:
             found.add(inner)
         if self.record.tier == "unsafe":
             own_user = self.record.uid != os.getuid()
-            found |= _processes_of(self.record.uid) if own_user else _marked(self.folder.name)
-        return {pid for pid in found - {self.record.pid} if _is_alive(pid)}
+            # Without users and namespaces a variable is all there is to tell by.
+            found |= procfs.of_user(self.record.uid) if own_user else procfs.with_variable(f"{MARK}={self.folder.name}")
+        return {pid for pid in found - {self.record.pid} if procfs.is_alive(pid)}
 
     def _is_left_behind(self) -> bool:
         """Whether nothing ends any more what runs without its wrapper.
@@ -252,10 +256,10 @@ class Process:
 
     def _in_session(self) -> set[int]:
         """`timeout` and bubblewrap's outer half. The init of the sandbox has a session of its own."""
-        return {pid for pid in _pids() if _stat(pid)[3:4] == [str(self.record.pid)]} if self._same_boot() else set()
+        return procfs.of_session(self.record.pid) if self._same_boot() else set()
 
     def _same_boot(self) -> bool:
-        return self.record.boot_id == boot_id()
+        return self.record.boot_id == procfs.boot_id()
 
     def _kill_once(self) -> None:
         if self.pidfd is not None and self._close.alive:
@@ -263,11 +267,11 @@ class Process:
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
         _, inner = self._status()
         if inner is not None and inner > 0:
-            _kill(inner)  # the init of the sandbox: all else inside dies with it
+            procfs.kill(inner)  # the init of the sandbox: all else inside dies with it
         if self.group:
             cgroups.kill(self.group)
         for pid in self._remaining():
-            _kill(pid)
+            procfs.kill(pid)
 
     def _poll(self, seconds: float, *, with_output: bool = True) -> bool:
         """Wait for news; whether there was some."""
@@ -424,75 +428,31 @@ def _take_watcher() -> INotify:
         return INotify()
 
 
-def _put_back(watcher: INotify, watch: int) -> None:
-    with contextlib.suppress(OSError):  # with its folder the watch is gone too
-        watcher.rm_watch(watch)
+def _put_back(watcher: INotify, watches: list[int]) -> None:
+    for watch in watches:
+        with contextlib.suppress(OSError):  # with its file the watch is gone too
+            watcher.rm_watch(watch)
     _watchers.append(watcher)
 
 
-def boot_id() -> str:
-    """The name of this boot: pids and start times mean nothing in another."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def started_ticks(pid: int) -> int:
-    """When ``pid`` was started, in clock ticks since the boot; -1 if there is no such process."""
-    fields = _stat(pid)
-    return int(fields[19]) if fields else -1
+@atexit.register
+def _close_watchers() -> None:
+    while _watchers:
+        _watchers.pop().close()
 
 
 def _open_pid(record: Record) -> int | None:
     """A pidfd of the wrapper; None if it is gone, also where somebody else has its pid by now."""
-    if record.boot_id != boot_id():
+    if record.boot_id != procfs.boot_id():
         return None
     try:
         descriptor = os.pidfd_open(record.pid)
     except ProcessLookupError:
         return None
-    if started_ticks(record.pid) == record.started_ticks:
+    if procfs.started_ticks(record.pid) == record.started_ticks:
         return descriptor
     os.close(descriptor)
     return None
-
-
-def _stat(pid: int) -> list[str]:
-    """/proc/<pid>/stat from the state on; empty if there is no such process."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def _is_alive(pid: int) -> bool:
-    return _stat(pid)[:1] not in ([], ["Z"], ["X"])
-
-
-def _pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 (a thousand Path objects)
-
-
-def _processes_of(uid: int) -> set[int]:
-    found = set()
-    for pid in _pids():
-        with contextlib.suppress(OSError):
-            if Path(f"/proc/{pid}").stat().st_uid == uid:
-                found.add(pid)
-    return found
-
-
-def _marked(run: str) -> set[int]:
-    """Processes that have the variable of the run ``run``: without users and namespaces all there is to tell by."""
-    found = set()
-    for pid in _pids():
-        with contextlib.suppress(OSError):
-            if f"{MARK}={run}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-                found.add(pid)
-    return found
-
-
-def _kill(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
 
 
 def _close_all(descriptors: list[int]) -> None:

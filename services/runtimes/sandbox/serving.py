@@ -7,13 +7,12 @@ import contextlib
 import fcntl
 import os
 import select
-import signal
 import termios
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.runtimes.sandbox import cgroups
+from services.runtimes.sandbox import cgroups, procfs
 from services.runtimes.sandbox.command import SHM, TMP
 from services.runtimes.sandbox.launch import REQUEST_MAX_BYTES
 from services.runtimes.sandbox.process import CONTROL, ERR, JOURNAL, OUT, REPORT, Process
@@ -87,32 +86,19 @@ def end_jobs(server: Process) -> bool:
         init = server.init()
         if init is None:
             return False
-        left = descendants(init)
+        left = procfs.descendants(init)
         if not left:
             return True
         for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            procfs.kill(pid)
         _wait_for_one(left)
     return False
-
-
-def descendants(pid: int) -> list[int]:
-    """Living processes below ``pid``. Orphans are the init's, so below that nothing is missing."""
-    found: list[int] = []
-    waiting = [pid]
-    while waiting:
-        for child in _children(waiting.pop()):
-            if _state(child) not in ("", "Z", "X"):
-                found.append(child)
-                waiting.append(child)
-    return found
 
 
 def freshen(server: Process) -> bool:
     """Take away all that a job left in the sandbox. False if something stays: then it must not be used again."""
     init = server.init()
-    if init is None or not end_jobs(server) or len(_tasks(init)) != 1:
+    if init is None or not end_jobs(server) or len(procfs.threads(init)) != 1:
         return False
     try:
         if _has_unread_request(server):
@@ -174,28 +160,6 @@ def _wait_for_one(pids: list[int]) -> None:
     poll.poll(END_PAUSE_SECONDS * 1000)
     for descriptor in opened:
         os.close(descriptor)
-
-
-def _tasks(pid: int) -> list[str]:
-    try:
-        return os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 (called for every process of a job)
-    except OSError:
-        return []
-
-
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    for task in _tasks(pid):
-        with contextlib.suppress(OSError, ValueError):
-            found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
-    return found
-
-
-def _state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return ""
 
 
 # Folders that a job could write. No name in them is followed as a link, and no number of them keeps us for long.

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -408,3 +409,11 @@ def test_a_run_is_removed_however_deep_its_folders_are(tmp_path):
     os.close(folder)
     process.remove_run(tmp_path / "d", {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_ends_leaves_no_watcher_open() -> None:
+    program = "from services.runtimes.sandbox import process; process._put_back(process._take_watcher(), [])"
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -18,7 +18,7 @@ from portal.lib.ids import new_id
 from services.runtimes import home, sandbox, slots, warm
 from services.runtimes.base import JobSpec
 from services.runtimes.python import PythonExecution, PythonRuntime
-from services.runtimes.sandbox import serving
+from services.runtimes.sandbox import procfs, serving
 from services.runtimes.slots import Slot
 from tests.services.runtimes.conftest import ACCOUNT, MIB, Ran, finish, processes_of, read, wait_for_output
 from tests.waiting import wait_for
@@ -147,7 +147,7 @@ def test_it_serves_one_account_and_one_version(version, change: dict[str, object
         change = {"limits": replace(counter.spec.limits, **change["limits"])}  # type: ignore[arg-type]
     assert counter.run(**change).out == "imported\ncalled\n"
     assert counter.server != before
-    assert serving._state(init) in ("", "Z")
+    assert not procfs.is_alive(init)
 
 
 def test_variables_of_the_version_come_before_the_import_and_those_of_the_job_after(version) -> None:
@@ -444,9 +444,9 @@ def test_only_the_holder_of_the_slot_clears_up_behind_a_job(version) -> None:
     assert server
     wait_for(lambda: serving.read_journal(server, 1).exit_code is not None, what="the end")
     assert not watcher.ended()
-    assert len(serving.descendants(program.init)) == 1
+    assert len(procfs.descendants(program.init)) == 1
     assert execution.ended()
-    assert serving.descendants(program.init) == []
+    assert procfs.descendants(program.init) == []
     assert watcher.ended()
     execution.discard()
 

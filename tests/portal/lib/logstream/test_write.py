@@ -91,6 +91,34 @@ def test_what_is_ahead_of_the_log_is_refused(log: LogName) -> None:
         writer.write("out", b"later", offset=5)
 
 
+def test_a_log_that_the_broker_forgot_behind_its_end_can_be_written_again(log: LogName, broker: Broker) -> None:
+    writer = LogWriter(*log)
+    writer.write("out", b"all\n")
+    writer.close(status="SUCCEEDED")
+    broker.forget()
+    assert writer.offsets()["out"] == 0
+    writer.write("out", b"all\n", offset=0)
+    writer.close(status="SUCCEEDED")
+    assert content(whole(log), "out") == b"all\n"
+    assert [(entry.event, entry.data) for entry in whole(log)[1:]] == [
+        ("status", b'{"status":"SUCCEEDED"}'),
+        ("end", b"{}"),
+    ]
+
+
+def test_a_log_whose_lines_the_broker_forgot_is_not_ended_without_them(log: LogName, broker: Broker) -> None:
+    writer = LogWriter(*log)
+    writer.write("out", b"all\n")
+    broker.forget()
+    writer.event("status", status="SUCCEEDED")
+    with pytest.raises(LogRewound, match="is no end"):
+        writer.close()
+    assert writer.offsets()["out"] == 0
+    writer.write("out", b"all\n", offset=0)
+    writer.close()
+    assert content(whole(log), "out") == b"all\n"
+
+
 def test_an_unknown_channel_is_refused(log: LogName) -> None:
     with pytest.raises(ValueError, match="'stdout' is no channel"):
         LogWriter(*log).write("stdout", b"x")
