@@ -15,10 +15,12 @@ from portal.accounts.actors import Actor
 from portal.accounts.models import Account
 from services import contracts, operating, publishing, sources, variables
 from services.models import Service, ServiceVersion
+from services.operating import Operation
 from services.sources import Source
 
-HEADING = re.compile(r"\A\s*#\s+(.+?)\s*$", re.MULTILINE)
-SUMMARY_MAX = 200
+HEADING = re.compile(r"\A\s*#[ \t]+(\S.*)$", re.MULTILINE)
+NAME_MAX_CHARACTERS = 100  # of the columns
+SUMMARY_MAX_CHARACTERS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,17 +44,11 @@ class Wishes:
     secret: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
-    def operation(self) -> "_Operation":
+    def operation(self) -> Operation:
         return {"retryable": self.retryable, "concurrency": self.concurrency, "warm_start": self.warm_start}
 
 
 NO_WISHES = Wishes()
-
-
-class _Operation(TypedDict):
-    retryable: bool | None
-    concurrency: int | None
-    warm_start: bool | None
 
 
 def import_project(
@@ -123,9 +119,9 @@ def _words_of(source: Source, fallback: str) -> _Words:
     else:
         name, about = fallback, ""
     if heading:
-        name = heading[1]
+        name = heading[1].strip()
     return {
-        "name": (source.manifest.name or name)[:100],
+        "name": (source.manifest.name or name)[:NAME_MAX_CHARACTERS],
         "summary": _first_sentence(source.manifest.description or about or description),
         "description": description or source.manifest.description,
     }
@@ -134,4 +130,4 @@ def _words_of(source: Source, fallback: str) -> _Words:
 def _first_sentence(text: str) -> str:
     paragraph = " ".join(text.split("\n\n", 1)[0].split())
     sentence = re.split(r"(?<=[.!?])\s", paragraph, maxsplit=1)[0]
-    return sentence if len(sentence) <= SUMMARY_MAX else f"{sentence[: SUMMARY_MAX - 1]}…"
+    return sentence if len(sentence) <= SUMMARY_MAX_CHARACTERS else f"{sentence[: SUMMARY_MAX_CHARACTERS - 1]}…"

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import re
-import shlex
 import shutil
 import stat
 import tempfile
@@ -22,12 +21,15 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
 
+from portal.lib.sizes import limit_in_words
 from services import manifest
 from services.manifest import Manifest
 from services.runtimes import home
-from services.sources import archive, program, reading
+from services.sources import archive, layout, program, reading
 from services.sources.archive import Archive, Entry, SourceRejected
+from services.sources.layout import CONTAINER, MAIN, PROGRAM, PYTHON
 from services.sources.program import Parameter, RunSignature
+from services.sources.reading import Read
 
 __all__ = [
     "PROGRAM",
@@ -43,10 +45,6 @@ __all__ = [
     "unread",
 ]
 
-PROGRAM = "src/program.py"
-DOCKERFILE = "Dockerfile"
-PYTHON, CONTAINER = "python", "docker"  # names of runtimes
-MAIN = "src/__main__.py"  # what `python -m src` runs
 PROGRAM_MAX_BYTES = 1024 * 1024
 README_MAX_BYTES = 50_000
 MODULES_MAX = 100  # read for the classes of the input; what is beyond is not described
@@ -55,6 +53,10 @@ REQUIREMENT_FILES = ("requirements.txt", "environment.yml", "environment.yaml", 
 OPENAPI_NAME = re.compile(r"openapi[^/]*\.(ya?ml|json)", re.IGNORECASE)
 NOT_OF_A_PROJECT = {".git", ".hg", ".venv", "venv", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 NO_SOURCE = "none"
+NO_REQUIREMENTS = (
+    "requirements.txt: there is none, so the service runs on Python's standard library alone. "
+    "If the code needs packages, name them there, one a line."
+)
 CHUNK_BYTES = 1024 * 1024
 IN_MEMORY_MAX_BYTES = 8 * 1024 * 1024
 
@@ -79,10 +81,6 @@ class Source:
     example_data: str = ""  # JSON text of input/data.json
     example_params: str = ""  # JSON text of input/params.json
     warnings: list[str] = field(default_factory=list)
-
-    @property
-    def has_requirements(self) -> bool:
-        return self.requirements != ""
 
 
 def check(file: IO[bytes], name: str = "", *, runtime: str | None = None) -> Source:
@@ -189,7 +187,7 @@ def _measure(file: IO[bytes]) -> tuple[str, int]:
         if size > settings.SOURCE_MAX_BYTES:
             raise SourceRejected(
                 [
-                    f"The zip is larger than {archive.in_words(settings.SOURCE_MAX_BYTES)}, the most that a source may "
+                    f"The zip is larger than {limit_in_words(settings.SOURCE_MAX_BYTES)}, the most that a source may "
                     "have. Leave out data, models and virtual environments: code and requirements.txt are enough."
                 ]
             )
@@ -198,70 +196,72 @@ def _measure(file: IO[bytes]) -> tuple[str, int]:
 
 def _read(project: Archive, *, sha256: str, size: int, name: str, runtime: str | None) -> Source:
     files = {entry.path: entry for entry in project.files}
-    openapi_names = sorted(path for path in files if OPENAPI_NAME.fullmatch(path))
-    wanted = {
-        PROGRAM: PROGRAM_MAX_BYTES,
-        "README.md": README_MAX_BYTES,
-        "input/data.json": settings.INPUT_MAX_BYTES,
-        "input/params.json": settings.INPUT_MAX_BYTES,
-    } | dict.fromkeys(openapi_names[:1], settings.OPENAPI_MAX_BYTES)
+    openapi_name, *other_openapi_names = sorted(filter(OPENAPI_NAME.fullmatch, files)) or [""]
     manifest_name = next((path for path in manifest.NAMES if path in files), "")
-    wanted |= {manifest_name: manifest.MAX_BYTES}
     modules = sorted(path for path in files if path.startswith("src/") and path.endswith(".py") and path != PROGRAM)
-    wanted |= dict.fromkeys(modules[:MODULES_MAX], MODULE_MAX_BYTES)
+    wanted = _wanted(openapi_name, manifest_name, modules[:MODULES_MAX])
     texts, unpacked_size = _inflate_all(project, wanted)
 
     described = manifest.read(_text(texts.get(manifest_name, b"")), file=manifest_name)
-    is_container = _is_container(files, asked=runtime, hinted=described.runtime)
-    problems = _container_problems(files) if is_container else _layout_problems(files, name=name)
+    is_container = layout.is_container(files, asked=runtime, hinted=described.runtime)
+    problems = layout.container_problems(files) if is_container else layout.program_problems(files, name=name)
     problems += [
-        _too_long(path, limit)
-        for path, limit in wanted.items()
-        if path in files and path not in texts and path in (PROGRAM, *openapi_names)
+        _too_long(path, wanted[path]) for path in (PROGRAM, openapi_name) if path in files and path not in texts
     ]
-    warnings: list[str] = []
-    run: RunSignature | None = None
-    tame: tuple[str, ...] = ()
-    if is_container:
-        run = RunSignature(line=0)
-    elif PROGRAM in texts:
-        main = MAIN if MAIN in files and not program.calls_run(texts.get(MAIN, b"")) else ""
-        others = {path: _text(texts[path]) for path in modules[:MODULES_MAX] if path in texts}
-        found = reading.read(texts[PROGRAM], filename=PROGRAM, main=main, modules=others)
-        run, tame = found.run, found.modules
-        problems += found.problems
-        warnings += found.warnings
-    elif MAIN in files and PROGRAM not in files:
-        run = program.without_run(MAIN, filename=PROGRAM, warnings=warnings)
-    requirements = next((path for path in REQUIREMENT_FILES if path in files), "")
-    if not requirements and not is_container:
-        warnings.append(
-            "requirements.txt: there is none, so the service runs on Python's standard library alone. "
-            "If the code needs packages, name them there, one a line."
-        )
-    if len(openapi_names) > 1:
-        warnings.append(f"{openapi_names[0]} describes the API; {', '.join(openapi_names[1:])} is ignored.")
-    warnings += described.notes
-    if problems or run is None:
+    found = Read(run=RunSignature(line=0)) if is_container else _program(files, texts, modules[:MODULES_MAX])
+    problems += found.problems
+    if problems or found.run is None:
         raise SourceRejected(problems)
+    requirements = next((path for path in REQUIREMENT_FILES if path in files), "")
+    warnings = [*found.warnings]
+    if not requirements and not is_container:
+        warnings.append(NO_REQUIREMENTS)
+    if other_openapi_names:
+        warnings.append(f"{openapi_name} describes the API; {', '.join(other_openapi_names)} is ignored.")
+    warnings += described.notes
     return Source(
         sha256=sha256,
         size=size,
         unpacked_size=unpacked_size,
         entries=len(project.entries),
         name=name,
-        run=run,
+        run=found.run,
         runtime=CONTAINER if is_container else PYTHON,
-        modules={path: _text(texts[path]) for path in (PROGRAM, *tame) if path in texts and not is_container},
+        modules={path: _text(texts[path]) for path in (PROGRAM, *found.modules) if path in texts and not is_container},
         requirements=requirements,
-        openapi=_text(texts.get(openapi_names[0], b"")) if openapi_names else "",
-        openapi_name=openapi_names[0] if openapi_names else "",
+        openapi=_text(texts.get(openapi_name, b"")),
+        openapi_name=openapi_name,
         readme=_text(texts.get("README.md", b"")),
         manifest=described,
         example_data=_example("input/data.json", texts, warnings),
         example_params=_example("input/params.json", texts, warnings),
         warnings=warnings,
     )
+
+
+def _wanted(openapi_name: str, manifest_name: str, modules: list[str]) -> dict[str, int]:
+    """The files whose texts matter, with the bytes that each may have."""
+    return {
+        PROGRAM: PROGRAM_MAX_BYTES,
+        "README.md": README_MAX_BYTES,
+        "input/data.json": settings.INPUT_MAX_BYTES,
+        "input/params.json": settings.INPUT_MAX_BYTES,
+        manifest_name: manifest.MAX_BYTES,
+        openapi_name: settings.OPENAPI_MAX_BYTES,
+        **dict.fromkeys(modules, MODULE_MAX_BYTES),
+    }
+
+
+def _program(files: dict[str, Entry], texts: dict[str, bytes], modules: list[str]) -> Read:
+    """What is told of src/program.py, and of a project that starts itself without one."""
+    if PROGRAM in texts:
+        main = MAIN if MAIN in files and not program.calls_run(texts.get(MAIN, b"")) else ""
+        others = {path: _text(texts[path]) for path in modules if path in texts}
+        return reading.read(texts[PROGRAM], filename=PROGRAM, main=main, modules=others)
+    warnings: list[str] = []
+    starts_itself = MAIN in files and PROGRAM not in files
+    run = program.without_run(MAIN, filename=PROGRAM, warnings=warnings) if starts_itself else None
+    return Read(run=run, warnings=warnings)
 
 
 def _inflate_all(project: Archive, wanted: dict[str, int]) -> tuple[dict[str, bytes], int]:
@@ -278,70 +278,8 @@ def _inflate_all(project: Archive, wanted: dict[str, int]) -> tuple[dict[str, by
     return texts, project.inflated
 
 
-def _is_container(files: dict[str, Entry], *, asked: str | None, hinted: str | None) -> bool:
-    """Whether a zip is a container project: as asked for, else a Dockerfile without a program that we could call."""
-    if asked is not None:
-        return asked == CONTAINER
-    return DOCKERFILE in files and (PROGRAM not in files or hinted == CONTAINER)
-
-
-def _container_problems(files: dict[str, Entry]) -> list[str]:
-    """Why the Dockerfile is not where it must be, and how to mend it; empty where it is."""
-    if DOCKERFILE in files:
-        return []
-    nested = sorted((path for path in files if path.endswith(f"/{DOCKERFILE}")), key=lambda path: path.count("/"))
-    if nested:
-        return [
-            f"{nested[0]}: it must lie at the top of the zip. Zip what is in the project folder, not the folder "
-            "itself: zip -r ../project.zip ."
-        ]
-    otherwise_spelt = [path for path in files if path.casefold() == DOCKERFILE.casefold()]
-    if otherwise_spelt:
-        return [f"{otherwise_spelt[0]}: it must be written {DOCKERFILE}. Rename it and zip again."]
-    return [
-        f"{DOCKERFILE}: it is missing at the top of the zip, and it says how the container is made. Add one, or choose "
-        "the runtime Python."
-    ]
-
-
-def _layout_problems(files: dict[str, Entry], *, name: str) -> list[str]:
-    """Why src/program.py is not where it must be, and how to mend it; empty where it is."""
-    if PROGRAM in files or MAIN in files:
-        return []
-    nested = sorted((path for path in files if path.endswith(f"/{PROGRAM}")), key=lambda path: path.count("/"))
-    if nested:
-        folder = nested[0].removesuffix(f"/{PROGRAM}")
-        stem = shlex.quote(f"{PurePosixPath(folder).name}.zip")
-        up = "../" * len(PurePosixPath(folder).parts)
-        return [
-            f"{nested[0]}: the project folder itself was zipped, so {PROGRAM} is not at the top of the zip. "
-            f"Zip what is in the folder instead: (cd {shlex.quote(folder)} && zip -r {up}{stem} .)"
-        ]
-    otherwise_spelt = [path for path in files if path.casefold() == PROGRAM]
-    if otherwise_spelt:
-        return [f"{otherwise_spelt[0]}: it must be written {PROGRAM}, in small letters. Rename it and zip again."]
-    if "program.py" in files:
-        return [
-            f"program.py: it lies at the top of the zip, but it must be {PROGRAM}. "
-            "Go to the folder that holds src and zip from there: zip -r ../project.zip ."
-        ]
-    if DOCKERFILE in files:
-        return [
-            f"{PROGRAM}: it is missing, and a service of the runtime Python starts there. This zip has a {DOCKERFILE}: "
-            "choose the runtime Container for it."
-        ]
-    if any(path.endswith(f"/{DOCKERFILE}") or path.casefold() == DOCKERFILE.casefold() for path in files):
-        return _container_problems(files)
-    found = ", ".join(sorted({path.split("/")[0] for path in files})[:5])
-    return [
-        f"{PROGRAM}: it is missing, and it is where a service starts. The top of {name or 'the zip'} holds "
-        f"{archive.shown(found) or 'nothing'}. Begin with the template, and zip what is in the project folder: "
-        "zip -r ../project.zip ."
-    ]
-
-
 def _too_long(path: str, limit: int) -> str:
-    return f"{path}: it is longer than {archive.in_words(limit)}. Move data out of it into files of its own."
+    return f"{path}: it is longer than {limit_in_words(limit)}. Move data out of it into files of its own."
 
 
 def _text(content: bytes) -> str:

@@ -15,6 +15,7 @@ from typing import IO
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from portal.lib.sizes import limit_in_words
 from services.sources import directory
 
 RATIO_MAX = 100
@@ -110,7 +111,7 @@ class Archive:
         if self.inflated > limit:
             raise SourceRejected(
                 [
-                    f"{shown(entry.path)}: with it the project is larger than {in_words(limit)} unpacked, "
+                    f"{shown(entry.path)}: with it the project is larger than {limit_in_words(limit)} unpacked, "
                     "the most that a source may have. Leave out data, models and virtual environments."
                 ]
             )
@@ -154,15 +155,6 @@ def shown(name: str) -> str:
     """A foreign name, fit for a message: no control characters, not too long."""
     printable = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
     return printable if len(printable) <= 120 else f"{printable[:80]}…{printable[-39:]}"
-
-
-def in_words(size: int) -> str:
-    """`50 MB`. Our limits are powers of two, so MB means MiB here as in most file managers."""
-    for unit in ("bytes", "KB", "MB"):
-        if size < 1024 or unit == "MB":
-            break
-        size //= 1024
-    return f"{size:,} {unit}"
 
 
 def _check_format(file: IO[bytes]) -> None:

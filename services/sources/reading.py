@@ -8,9 +8,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from portal.lib.sizes import limit_in_words
 from services.sources import program
 from services.sources.program import Parameter, RunSignature
 
@@ -24,8 +25,8 @@ class Read:
     """What is told of a program; ``run`` is None where it has problems. ``modules`` are those that are tame."""
 
     run: RunSignature | None
-    problems: list[str]
-    warnings: list[str]
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     modules: tuple[str, ...] = ()
 
 
@@ -48,10 +49,10 @@ def read(content: bytes, *, filename: str, main: str, modules: Mapping[str, str]
     lines = said[: said.rfind(b"\n") + 1].splitlines()
     if not lines:
         words = (
-            f"{filename}: Python needs more than {CPU_SECONDS} s or {MEMORY_BYTES >> 20} MB to read "
+            f"{filename}: Python needs more than {CPU_SECONDS} s or {limit_in_words(MEMORY_BYTES)} to read "
             "it, which code that people write hardly does. Move data out of it into files of its own."
         )
-        return Read(run=None, problems=[words], warnings=[])
+        return Read(run=None, problems=[words])
     first, *tame = (json.loads(line) for line in lines)
     run = first["run"] and _signature(first["run"])
     return Read(run=run, problems=first["problems"], warnings=first["warnings"], modules=tuple(tame))

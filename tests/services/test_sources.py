@@ -72,7 +72,7 @@ def test_a_flood_of_problems_is_cut():
 def test_a_zip_over_the_limit_is_refused_without_reading_on(settings):
     settings.SOURCE_MAX_BYTES = 10_000
     file = io.BytesIO(zipped(("noise.bin", random.Random(1).randbytes(5_000_000))))
-    with pytest.raises(SourceRejected, match="larger than 9 KB"):
+    with pytest.raises(SourceRejected, match="larger than 10,000 bytes"):
         sources.check(file, "big.zip")
 
 
@@ -80,7 +80,9 @@ def test_what_is_unpacked_is_counted_and_not_believed(settings):
     settings.SOURCE_UNPACKED_MAX_BYTES = 1_000_000
     noise = random.Random(1).randbytes(600_000)
     assert check(zipped(("a.bin", noise))).unpacked_size == 600_000 + len(PROGRAM)
-    assert "b.bin: with it the project is larger than 976 KB" in refusal(zipped(("a.bin", noise), ("b.bin", noise)))
+    assert "b.bin: with it the project is larger than 1,000,000 bytes" in refusal(
+        zipped(("a.bin", noise), ("b.bin", noise))
+    )
 
 
 def test_inflating_stops_at_the_limit(settings):
@@ -218,7 +220,7 @@ def test_user_code_is_never_run(tmp_path):
 
 def test_missing_requirements_are_a_warning_and_a_missing_init_is_none():
     source = check(zip_of({"src/program.py": PROGRAM}))
-    assert not source.has_requirements
+    assert source.requirements == ""
     assert len(source.warnings) == 1
     assert source.warnings[0].startswith("requirements.txt")
 

@@ -36,13 +36,16 @@ class DockerRuntime:
         return found if found in ("v1", "v2") else "v2"
 
     def prepare(self, spec: BuildSpec, slot: Slot, log: Log) -> Prepared:
-        return images.prepare(spec, slot, log)
+        return images.prepare(spec, log)
 
     def is_prepared(self, environment: str) -> bool:
         return images.exists(environment)
 
+    def lack(self, environment: str) -> str:
+        return ""
+
     def restore(self, environment: str, spec: BuildSpec, slot: Slot, log: Log) -> None:
-        images.restore(environment, spec, slot, log)
+        images.restore(environment, spec, log)
 
     def start(self, spec: JobSpec, slot: Slot) -> ContainerExecution:
         if not self.is_prepared(spec.environment):

@@ -21,11 +21,11 @@ import docker.utils
 import docker.utils.build
 from django.conf import settings
 
+from portal.lib.sizes import in_words, limit_in_words
+from services.runtimes import image_names
 from services.runtimes.base import BuildSpec, Log, PlatformError, UserError, say
-from services.runtimes.docker import engine, groups
+from services.runtimes.docker import dockerfiles, dockerignore, engine, groups
 
-DOCKERFILE = "Dockerfile"
-DOCKERFILE_MAX_BYTES = 256 * 1024
 PERIOD_MICROSECONDS = 100_000
 ASK_SECONDS = 0.5
 MEASURE_SECONDS = 2.0
@@ -37,8 +37,6 @@ OF_THE_ENGINE = re.compile(
     r" ?--+> (?:Running in )?[0-9a-f]{11,64}\s*\Z|Removing intermediate container |Successfully (?:built|tagged) "
     r"|COMMIT |[0-9a-f]{64}\s*\Z"
 )
-REMOTE = re.compile(r"(?:[a-z]+://|git@|\$)", re.IGNORECASE)
-HOLDS = re.compile(r"\A\s*(?:ONBUILD\s+)?ADD\s+(.*)", re.IGNORECASE | re.DOTALL)
 NEEDS_BUILDKIT = re.compile(r"requires? BuildKit|Unknown flag|unknown instruction: <<|Unknown type", re.IGNORECASE)
 STEP_SHOWN_MAX = 200
 
@@ -58,14 +56,14 @@ def build(spec: BuildSpec, log: Log, *, name: str, keep: Callable[[str, int], No
 
     ``keep`` is called with each image that a stage ended with, and its number: it is the cache of the next build.
     """
-    _check(spec.source)
+    for base in dockerfiles.check(spec.source / dockerfiles.NAME):
+        _get_base(base, spec, log)
     params: dict[str, Any] = {
-        "dockerfile": DOCKERFILE,
+        "dockerfile": dockerfiles.NAME,
         "t": name,
         "rm": 1,
         "forcerm": 1,
         "nocache": int(spec.fresh),
-        "pull": int(spec.fresh and settings.BUILD_NETWORK != "none"),
         "memory": spec.limits.memory_bytes,
         "memswap": spec.limits.memory_bytes,
         "cpuperiod": PERIOD_MICROSECONDS,
@@ -95,12 +93,37 @@ def build(spec: BuildSpec, log: Log, *, name: str, keep: Callable[[str, int], No
                     keep(stage, number)
 
 
+def _get_base(name: str, spec: BuildSpec, log: Log) -> None:
+    """Have the image that a Dockerfile begins with here before the build, which runs what it says for builds."""
+    found = _triggers(name)
+    if found is None or spec.fresh:
+        try:
+            pull(name, spec, log)
+        except UserError:
+            if found is None:
+                raise
+            say(log, f"This host has {name} already, and the build begins with that one.")
+        found = _triggers(name)
+    dockerfiles.check_triggers(found or ())
+
+
+def _triggers(image: str) -> list[str] | None:
+    """What ``image`` does in builds that begin with it (ONBUILD); None where the engine has no such image."""
+    try:
+        config = engine.client().inspect_image(image).get("Config") or {}
+    except docker.errors.ImageNotFound:
+        return None
+    except engine.Failure as error:
+        raise PlatformError(f"The container engine does not answer: {error}") from error
+    return config.get("OnBuild") or []
+
+
 def pull(image: str, spec: BuildSpec, log: Log) -> None:
     """Get ``image`` from its registry, without any credentials of ours. Raises UserError, or PlatformError."""
     say(log, f"Pulling {image}")
 
     def send(client: docker.APIClient) -> Any:
-        name, _, digest = image.partition("@")
+        name, _, digest = image_names.with_tag(image).partition("@")
         repository, tag = docker.utils.parse_repository_tag(name) if not digest else (name, digest)
         return client.post(
             client._url("/images/create"),
@@ -109,62 +132,26 @@ def pull(image: str, spec: BuildSpec, log: Log) -> None:
             timeout=None,
         )
 
-    _follow(send, spec, log, _Progress(), what="pull")
+    try:
+        _follow(send, spec, log, _Progress(), what="pull")
+    except UserError as error:
+        raise UserError(f"{image}: {error}") from error
 
 
 def too_large(size: int) -> str:
     """Words for an image beyond the limit."""
     return (
-        f"The image is larger than the {settings.CONTAINER_IMAGE_MAX_BYTES / (1 << 30):.4g} GiB that this instance "
-        f"allows: it has {size / (1 << 30):.3g} GiB. Begin with a smaller base image, and clean up in the same RUN "
+        f"The image is larger than the {limit_in_words(settings.CONTAINER_IMAGE_MAX_BYTES)} that this instance "
+        f"allows: it has {in_words(size)}. Begin with a smaller base image, and clean up in the same RUN "
         "that installs."
     )
-
-
-def _check(source: Path) -> None:
-    """What the engine would not refuse, or not in words."""
-    path = source / DOCKERFILE
-    if not path.is_file():
-        raise UserError(f"{DOCKERFILE}: it is missing at the top of the project, and it says how the image is made.")
-    if path.stat().st_size > DOCKERFILE_MAX_BYTES:
-        raise UserError(f"{DOCKERFILE}: it is longer than {DOCKERFILE_MAX_BYTES // 1024} KiB. Make it shorter.")
-    if settings.BUILD_NETWORK == "none":
-        for line in instructions(path.read_text(errors="replace")):
-            held = HOLDS.match(line)
-            if held and REMOTE.search(held[1]):
-                raise UserError(
-                    f"{DOCKERFILE}: builds have no network here, so ADD takes files of the project only: "
-                    f"{line.strip()[:STEP_SHOWN_MAX]}. Put the file into the project and COPY it."
-                )
-
-
-def instructions(text: str) -> Iterator[str]:
-    """The instructions of a Dockerfile, each in one line; comments are left out."""
-    escape, held = "\\", ""
-    for number, line in enumerate(text.splitlines()):
-        directive = re.match(r"\s*#\s*escape\s*=\s*(.)", line, re.IGNORECASE)
-        if directive and number < 5:
-            escape = directive[1]
-        if line.lstrip().startswith("#") or (held and not line.strip()):
-            continue
-        if line.rstrip().endswith(escape):
-            held += f"{line.rstrip()[:-1]} "
-            continue
-        if (held + line).strip():
-            yield held + line
-        held = ""
-    if held.strip():
-        yield held
 
 
 @contextlib.contextmanager
 def _packed(source: Path) -> Iterator[IO[bytes]]:
     """The project as the engine takes it, without what .dockerignore names."""
-    ignored: list[str] = []
-    with contextlib.suppress(FileNotFoundError):
-        lines = (source / ".dockerignore").read_text(errors="replace").splitlines()
-        ignored = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    packed = docker.utils.build.tar(str(source), exclude=ignored, dockerfile=(DOCKERFILE, None), gzip=False)
+    chosen = dockerignore.files(source, needed=dockerfiles.NAME)
+    packed = docker.utils.build.create_archive(root=str(source), files=chosen)
     with contextlib.closing(packed):
         yield packed
 
@@ -307,4 +294,4 @@ def _refused(words: str, progress: _Progress, what: str) -> UserError:
         )
     if progress.step:
         return UserError(f"{progress.step[:STEP_SHOWN_MAX]} failed: {words}")
-    return UserError(f"{DOCKERFILE} cannot be built: {words}")
+    return UserError(f"{dockerfiles.NAME} cannot be built: {words}")

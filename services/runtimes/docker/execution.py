@@ -111,7 +111,7 @@ class ContainerExecution:
         """Kill it if it still runs, and remove all it left on the host. Twice is no error."""
         if self.folder.exists():
             self.kill("lost")
-            with contextlib.suppress(*engine.Failure, Exception):  # what stays behind the clean-up finds by its label
+            with contextlib.suppress(Exception):  # what stays behind, the clean-up finds by its label
                 engine.client().remove_container(self.record["name"], force=True, v=True)
             remove(self.folder, self.group)
         if self._inotify is not None:

@@ -9,7 +9,6 @@ import fcntl
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from django.core.files.storage import default_storage
 from services.runtimes import home, image_names
 from services.runtimes.base import BuildSpec, Log, PlatformError, Prepared, UserError, say
 from services.runtimes.docker import building, containers, engine
-from services.runtimes.slots import Slot
 
 KEY = re.compile(r"[\w.-]{1,120}")
 GRACE_SECONDS = 3600.0  # an image that was just made belongs to a version whose row may not say so yet
@@ -63,7 +61,7 @@ def touch(environment: str) -> None:
     path.touch()
 
 
-def prepare(spec: BuildSpec, slot: Slot, log: Log) -> Prepared:
+def prepare(spec: BuildSpec, log: Log) -> Prepared:
     """Build or pull what ``spec`` asks for. Raises UserError, or PlatformError."""
     made = _make(spec, spec.image, log)
     environment = str(made["Id"])
@@ -74,7 +72,7 @@ def prepare(spec: BuildSpec, slot: Slot, log: Log) -> Prepared:
     return Prepared(environment=environment, reused=reused)
 
 
-def restore(environment: str, spec: BuildSpec, slot: Slot, log: Log) -> None:
+def restore(environment: str, spec: BuildSpec, log: Log) -> None:
     """Make the image of ``environment`` again: pulled by its digest, or built from its source."""
     _note(environment).parent.mkdir(mode=0o700, exist_ok=True)
     with _note(environment).with_suffix(".lock").open("w") as lock:
@@ -174,17 +172,17 @@ def _keep(image: dict[str, Any], environment: str) -> None:
 
 def _save_digest(image: dict[str, Any], environment: str) -> None:
     digests = image.get("RepoDigests") or []
-    if digests and not default_storage.exists(_digest(environment)):
-        default_storage.save(_digest(environment), ContentFile(json.dumps({"image": digests[0]}).encode()))
+    if digests and not default_storage.exists(_digest_key(environment)):
+        default_storage.save(_digest_key(environment), ContentFile(json.dumps({"image": digests[0]}).encode()))
 
 
 def _saved_digest(environment: str) -> str:
-    with contextlib.suppress(FileNotFoundError, ValueError), default_storage.open(_digest(environment)) as file:
+    with contextlib.suppress(FileNotFoundError, ValueError), default_storage.open(_digest_key(environment)) as file:
         return str(json.loads(file.read()).get("image", ""))
     return ""
 
 
-def _digest(environment: str) -> str:
+def _digest_key(environment: str) -> str:
     return f"images/{_hex(environment)}.json"
 
 
@@ -221,9 +219,3 @@ def _remove_containers(now: float) -> None:
         if now - found["Created"] > containers.ORPHAN_SECONDS:
             with contextlib.suppress(*engine.Failure):
                 client.remove_container(found["Id"], force=True, v=True)
-
-
-def names() -> Iterator[str]:
-    """The tags of this instance's images."""
-    for image in engine.client().images(name=repository()):
-        yield from image.get("RepoTags") or []

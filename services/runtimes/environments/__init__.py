@@ -6,6 +6,7 @@ host makes when it lacks it. Everything that touches a package runs in a sandbox
 """
 
 import json
+from functools import lru_cache
 from hashlib import sha256
 
 from django.conf import settings
@@ -18,7 +19,7 @@ from services.runtimes.environments.requirements import Requirements
 from services.runtimes.environments.workshop import FILES_MAX, CannotFetch, Workshop, header, workshop
 from services.runtimes.slots import Slot
 
-__all__ = ["COMMONS_AT", "MOUNTED_AT", "commons_of", "exists", "limits", "path", "prepare", "restore"]
+__all__ = ["COMMONS_AT", "MOUNTED_AT", "commons_of", "exists", "lack", "limits", "path", "prepare", "restore"]
 
 
 def limits() -> Limits:
@@ -54,12 +55,38 @@ def restore(key: str, slot: Slot, log: Log) -> None:
     if exists(key):
         return
     text = locks.read(key)
-    tag = text.split("\n", 1)[0].removeprefix("# ").split(" ")[0]
-    with workshop(slot, limits(), log, lambda: "", _interpreter(tag)) as bench:
+    with workshop(slot, limits(), log, lambda: "", _interpreter(_tag_in(text))) as bench:
         beside = commons.named_in(text)
         if beside and not commons.make(bench, beside):
             raise PlatformError(f"The environment {beside}, which jobs of {key} see beside theirs, cannot be made.")
         bench.make(text, beside=beside)
+
+
+def lack(key: str) -> str:
+    """The Python that an environment was made for, in words, where neither is on this host; empty where it can run."""
+    if exists(key):
+        return ""
+    try:
+        tag = _tag_of(key)
+    except (OSError, PlatformError):
+        return ""  # who starts it is told
+    known = {interpreter.tag for interpreter in sandbox.host().interpreters}
+    return "" if tag in known else f"Python {_number(tag)}"
+
+
+@lru_cache(maxsize=1024)
+def _tag_of(key: str) -> str:
+    return _tag_in(locks.read(key))
+
+
+def _tag_in(lock: str) -> str:
+    return lock.split("\n", 1)[0].removeprefix("# ").split(" ")[0]
+
+
+def _number(tag: str) -> str:
+    """`cpython-311` → `3.11`."""
+    digits = tag.rpartition("-")[2]
+    return f"{digits[:1]}.{digits[1:]}" if digits.isdigit() else tag
 
 
 def _make(bench: Workshop, wanted: Requirements, beside: str, *, fresh: bool) -> Prepared:

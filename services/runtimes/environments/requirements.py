@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 from services.runtimes.base import UserError
 
 FILES_MAX_BYTES = 1024 * 1024  # of all requirement files of a project together
+PACKAGES_MAX = 1000
 REQUIREMENT_MAX_CHARACTERS = 1000  # without its hashes
 SHOWN_MAX_CHARACTERS = 200
 YAML_DEPTH_MAX = 50  # libyaml takes quadratic time for brackets in brackets
@@ -224,6 +225,11 @@ class _Reader:
         if options and not self.hashes[name]:
             raise UserError(f"{where}: no hash of {name} is a SHA-256. Add --hash=sha256:…, or remove the hashes.")
         (self.constraints if as_constraints else self.packages).add(_normalised(requirement))
+        if len(self.packages) > PACKAGES_MAX:
+            raise UserError(
+                f"{where}: the project asks for more than {PACKAGES_MAX:,} packages, and each one costs the index a "
+                "question. Name those that the code imports; what they need comes along."
+            )
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from portal.lib.sizes import limit_in_words
 from services.runtimes import sandbox
 from services.runtimes.base import Limits, Log, PlatformError, UserError, say
 from services.runtimes.environments import indexes, locks, places, sealing
@@ -279,12 +280,12 @@ class Workshop:
             raise self._too_slow()
         if ending.reason == "out_of_memory":
             raise UserError(
-                f"The build needed more than {settings.BUILD_MEMORY_MIB} MiB of memory. Ask for fewer packages, or ask "
-                "the operator to raise BUILD_MEMORY_MIB."
+                f"The build needed more than {limit_in_words(settings.BUILD_MEMORY_MIB << 20)} of memory. Ask for "
+                "fewer packages, or ask the operator to raise BUILD_MEMORY_MIB."
             )
         if ending.reason == "output_too_large":
             raise UserError(
-                f"The packages take more than {settings.BUILD_OUTPUT_MAX_BYTES / 2**30:.3g} GiB or {FILES_MAX:,} "
+                f"The packages take more than {limit_in_words(settings.BUILD_OUTPUT_MAX_BYTES)} or {FILES_MAX:,} "
                 "files. Ask for fewer packages, or ask the operator to raise BUILD_OUTPUT_MAX_BYTES."
             )
         if ending.reason:
@@ -332,7 +333,7 @@ class Workshop:
     def _read(self, name: str) -> str:
         """A file that the sandbox wrote: foreign content, so no link is followed."""
         descriptor = os.open(self.folder / name, os.O_RDONLY | os.O_NOFOLLOW)
-        with open(descriptor, "rb") as file:  # noqa: PTH123
+        with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor)
             content = file.read(LOCK_MAX_BYTES + 1)
         if len(content) > LOCK_MAX_BYTES:
             raise UserError("These requirements need more packages than a build can hold. Ask for fewer.")

@@ -150,9 +150,11 @@ class Converter:
         kinds = [self._settled(member, at, scope) for member in members]
         if value is None and type(None) in kinds:
             return None
-        if type(value) is int and int in kinds:
-            return value  # whichever side of `float` it stands
+        if type(value) in (int, float) and type(value) in kinds:
+            return value  # whichever of the two stands first
         others = [kind for kind in kinds if kind is not type(None)]
+        if len(others) > 1 and all(hasattr(kind, "model_validate_json") for kind in others):
+            return self._adapted(sys.modules["typing"].Union[tuple(others)], value, at)
         problems, notes = list(self.problems), list(self.notes)
         refusals: list[list[str]] = []
         for kind in others:
@@ -177,10 +179,13 @@ class Converter:
         return self._refuse(at, f"must be {either([shown(choice) for choice in choices])}, {but(value)}")
 
     def _annotated(self, kind: Any, value: Any, at: str, scope: dict[str, Any]) -> Any:
-        made = self.convert(kind.__origin__, value, at, scope)
         pydantic = sys.modules.get("pydantic")
         rules = [type(rule).__module__.partition(".")[0] for rule in kind.__metadata__]
-        if made is REFUSED or not hasattr(pydantic, "TypeAdapter") or not {"pydantic", "annotated_types"} & set(rules):
+        has_rules = hasattr(pydantic, "TypeAdapter") and {"pydantic", "annotated_types"} & set(rules)
+        if has_rules and all(hasattr(member, "model_validate_json") for member in members_of(kind.__origin__)):
+            return self._adapted(kind, value, at)  # whose rule may be which of the models it is
+        made = self.convert(kind.__origin__, value, at, scope)
+        if made is REFUSED or not has_rules:
             return made
         return self._validated(lambda: pydantic.TypeAdapter(kind).validate_python(made), at)  # type: ignore[union-attr]
 
@@ -338,30 +343,33 @@ class Converter:
         from .calling import annotations_of  # noqa: PLC0415 (it imports this module)
 
         hints = annotations_of(kind)
-        fields = [(name, hints.get(name, ANY), name in kind._field_defaults) for name in kind._fields]
+        fields = [(name, hints.get(name, ANY), kind._field_defaults.get(name, REFUSED)) for name in kind._fields]
         return self._built(kind, fields, value, at)
 
     def _dataclass(self, kind: Any, value: Any, at: str) -> Any:
         absent = sys.modules["dataclasses"].MISSING
         fields = [
-            (field.name, field.type, field.default is not absent or field.default_factory is not absent)
+            (field.name, field.type, field.default if field.default_factory is absent else field.default_factory)
             for field in kind.__dataclass_fields__.values()
             if field.init and field._field_type.name != "_FIELD_CLASSVAR"
         ]
+        fields = [(name, hint, REFUSED if default is absent else default) for name, hint, default in fields]
         return self._built(kind, fields, value, at)
 
-    def _built(self, kind: Any, fields: list[tuple[str, Any, bool]], value: Any, at: str) -> Any:
-        """An instance of ``kind``, whose ``fields`` are names, annotations and whether they have a default."""
+    def _built(self, kind: Any, fields: list[tuple[str, Any, Any]], value: Any, at: str) -> Any:
+        """An instance of ``kind``, whose ``fields`` are names, annotations and defaults (REFUSED: there is none)."""
         if not isinstance(value, dict):
             return self._refuse(at, f"must be an object, {but(value)}")
-        made = {}
+        made: dict[str, Any] = {}
         before = len(self.problems)
-        for name, hint, has_default in fields:
+        for name, hint, default in fields:
             inside = f"{at}/{escaped(name)}"
             scope = self._scope_of(kind, name)
-            if name in value:
+            if name in value and value[name] is None and default is None:
+                made[name] = None  # as `x: int = None` means it
+            elif name in value:
                 made[name] = self.convert(hint, value[name], inside, scope)
-            elif not has_default:
+            elif default is REFUSED:
                 if has_none(members_of(self._settled(hint, inside, scope))):
                     made[name] = None
                 else:
@@ -374,6 +382,14 @@ class Converter:
         return self._made(lambda: kind(**made), at)
 
     # Pydantic, of either version
+
+    def _adapted(self, kind: Any, value: Any, at: str) -> Any:
+        """What pydantic 2 makes of it: of several models it finds the best, and names what each of them lacks."""
+        adapter = sys.modules["pydantic"].TypeAdapter(kind)
+        text = json_of(value)
+        if text is None:
+            return self._validated(lambda: adapter.validate_python(value), at)
+        return self._validated(lambda: adapter.validate_json(text), at)
 
     def _pydantic(self, kind: Any, value: Any, at: str) -> Any:
         if hasattr(kind, "model_validate_json"):
@@ -388,10 +404,8 @@ class Converter:
     def _with_adapter(self, kind: Any, value: Any, at: str) -> Any:
         pydantic: Any = sys.modules.get("pydantic")
         if hasattr(pydantic, "TypeAdapter") and hasattr(kind, "__get_pydantic_core_schema__"):
-            text = json_of(value)
-            if text is not None:
-                return self._validated(lambda: pydantic.TypeAdapter(kind).validate_json(text), at)
-        elif hasattr(pydantic, "parse_obj_as"):
+            return self._adapted(kind, value, at)
+        if hasattr(pydantic, "parse_obj_as"):
             return self._validated(lambda: pydantic.parse_obj_as(kind, value), at)
         return self._as_it_is(kind, value, at)
 

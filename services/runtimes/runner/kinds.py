@@ -47,7 +47,10 @@ def special_of(kind: Any) -> str | None:
 def missing_special(special: str, name: str) -> str:
     if special == "SecretValue":
         return f'is a secret, and it is missing. Send it as `$secrets`: {{"{name}": "…"}}, not as an input of its own'
-    return f'is a data pool, and none is mounted under that name. Send {{"id": "…", "ref": "DATAPOOL"}} as `{name}`'
+    return (
+        "is a data pool, and none is mounted under that name. Data pools come later: until then the service runs only "
+        f"if its code does without, as with `{name}: DataPool | None = None`"
+    )
 
 
 def members_of(kind: Any) -> list[Any]:
@@ -116,8 +119,10 @@ def words_of(kind: Any) -> str:
         if is_a(kind, module, name):
             return words
     if isinstance(kind, type):
-        if kind.__module__ == "collections.abc":
-            return "an object" if kind.__name__ in DICTS else "a list"
+        if kind.__module__ == "collections.abc" and kind.__name__ in DICTS:
+            return "an object"
+        if kind.__module__ == "collections.abc" and kind.__name__ in (*LISTS, "Set", "MutableSet"):
+            return "a list"
         return kind.__name__
     return str(kind).replace("typing.", "")
 
@@ -231,6 +236,7 @@ TEXTS: tuple[tuple[str, str, str, Callable[[Any, Any], Any]], ...] = (
     ("datetime", "time", "a time such as 12:30:00", lambda kind, value: kind.fromisoformat(_text(value))),
     ("datetime", "timedelta", "a number of seconds", _seconds),
     ("decimal", "Decimal", 'a number, or a text such as "0.10"', _decimal),
+    ("fractions", "Fraction", 'a number, or a text such as "1/3"', _decimal),
     ("uuid", "UUID", "a UUID such as 0190d5b2-8c1e-7a3f-9d4b-2f6e8a1c5d70", lambda kind, value: kind(_text(value))),
     ("pathlib", "PurePath", "a text with a path", lambda kind, value: kind(_text(value))),
     ("ipaddress", "_IPAddressBase", "an IP address", lambda kind, value: kind(_text(value))),

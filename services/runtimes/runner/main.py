@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
 EXIT_FAILED = 1
+TASKS_SECONDS = 1  # for the tasks of an event loop to tidy up when run() has returned
+THREADS_SECONDS = 0.1  # for threads to end that are about to
+FRAMES_MAX = 2000  # of a traceback in the log: twice what Python allows unless it is told otherwise
 
 
 def main() -> None:
@@ -61,10 +64,10 @@ def run_program(root: str, report_path: str, load: Callable[[str], Callable[...,
 def _execute(root: str, report: reports.Report, starter: int, load: Callable[[str], Callable[..., Any]]) -> int:
     try:
         given = inputs.read(os.environ["INPUT_DIRECTORY"])
+        output = os.environ["OUTPUT_DIRECTORY"]  # before the program comes, which may clear its variables
         run = load(root)
         _show_what_it_logs()
         args, kwargs = calling.bind(run, given)
-        output = os.environ["OUTPUT_DIRECTORY"]
         result = _awaited(run(*args, **kwargs))
         if os.getpid() == starter:
             if (refused := results.refusal(result)) is not None:
@@ -101,7 +104,26 @@ def _awaited(result: Any) -> Any:
     async def wait() -> Any:
         return await result
 
-    return asyncio.run(result if type(result).__name__ == "coroutine" else wait())
+    loop = asyncio.new_event_loop()  # asyncio.run() would wait for threads and tasks that run() left, without end
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(wait())
+    finally:
+        _close(loop)
+
+
+def _close(loop: Any) -> None:
+    """End an event loop of asyncio: its tasks may tidy up for a moment, its threads are _leave()'s business."""
+    asyncio = sys.modules["asyncio"]
+    try:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        left.add(loop.create_task(loop.shutdown_asyncgens()))
+        loop.run_until_complete(asyncio.wait(left, timeout=TASKS_SECONDS))
+        loop.close()
+    except Exception:  # noqa: S110 (the user's code may have closed it; what it returned counts)
+        pass
 
 
 def _answer(report: reports.Report, code: str, detail: str) -> int:
@@ -124,7 +146,7 @@ def _exit_code(report: reports.Report, error: SystemExit, root: str) -> int:
         code = error.code & 0xFF
     else:
         code = EXIT_FAILED
-        _say(str(error.code))
+        _say(reports.text_of(error.code))
     if code:
         report.failed(error, root)
     return code
@@ -134,12 +156,18 @@ def _print_traceback(error: BaseException) -> None:
     import traceback  # noqa: PLC0415 (only a failure needs it)
 
     trace = error.__traceback__
-    ours = (__package__, "runpy")
-    while trace is not None and (
-        trace.tb_frame.f_globals.get("__package__") == __package__ or trace.tb_frame.f_globals.get("__name__") in ours
-    ):
+    ours = (__package__, "asyncio", "runpy")
+    while trace is not None and {trace.tb_frame.f_globals.get(name) for name in ("__package__", "__name__")} & {*ours}:
         trace = trace.tb_next  # our own frames help nobody
-    _say("".join(traceback.format_exception(type(error), error, trace)).rstrip("\n"))
+    depth = sum(1 for _ in traceback.walk_tb(trace))
+    limit = -FRAMES_MAX if depth > FRAMES_MAX else None  # a million of them take a minute to print
+    try:
+        lines = traceback.format_exception(type(error), error, trace, limit)
+    except Exception:  # their class is their code, and so is what they have done to Python's own
+        lines = [f"{reports.class_name(error)}: {reports.text_of(error)}"]
+    if limit is not None:
+        _say(f"The innermost {FRAMES_MAX:,} of {depth:,} calls:")
+    _say("".join(lines).rstrip("\n"))
 
 
 def _say(text: str) -> None:
@@ -155,7 +183,9 @@ def _leave(code: int) -> None:
     if threading is not None:
         main_thread = threading.main_thread()
         left = [thread for thread in threading.enumerate() if thread is not main_thread and not thread.daemon]
-        if left:
+        for thread in left:
+            thread.join(THREADS_SECONDS / len(left))
+        if any(thread.is_alive() for thread in left):
             import atexit  # noqa: PLC0415 (rare)
 
             _say("run() returned while threads of it still ran; they were ended.")

@@ -25,6 +25,7 @@ HINTS = {
     "generator": "make it a list",
     "async_generator": "collect it in a list",
 }
+MISSING = {"NaTType": "NaT", "NAType": "NA"}  # of pandas
 IN_WORDS = ("decimal.Decimal", "uuid.UUID", "pathlib.PurePath", "ipaddress._IPAddressBase", "fractions.Fraction")
 
 
@@ -52,11 +53,13 @@ def _object(value: Any, path: str, above: tuple[int, ...]) -> Any:
         raise _refusal(value, path)
     if _is_a(value, "enum.Enum"):
         return plain(value.value, path, above)
+    if type(value).__name__ in MISSING:
+        raise _missing(MISSING[type(value).__name__], path)
+    if hasattr(value, "total_seconds"):  # a timedelta, and what pandas has of it
+        return plain(value.total_seconds(), path, above)
     text = _text(value)
     if text is not None:
         return text
-    if hasattr(value, "total_seconds"):
-        return plain(value.total_seconds(), path, above)
     if hasattr(value, "tolist"):
         return _array(value, path, above)
     return _structure(value, path, above)
@@ -65,7 +68,7 @@ def _object(value: Any, path: str, above: tuple[int, ...]) -> Any:
 def _structure(value: Any, path: str, above: tuple[int, ...]) -> Any:
     kind = type(value)
     if hasattr(kind, "model_dump") or (hasattr(kind, "__fields__") and hasattr(kind, "parse_obj")):
-        return plain(_dumped(value), path, above)
+        return plain(_dumped(value, path), path, above)
     fields = _fields(value)
     if fields is not None:
         return {str(key): plain(item, path + _member(key), above) for key, item in fields.items()}
@@ -96,18 +99,54 @@ def _items(values: Any, path: str, above: tuple[int, ...]) -> list[Any]:
 
 def _array(value: Any, path: str, above: tuple[int, ...]) -> Any:
     """Arrays and scalars of numpy, and whatever else has `tolist`."""
-    if getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M"):  # tolist() makes numbers of their times
-        value = value.astype(str)
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if kind == "m":  # tolist() makes times of some, and of others numbers without their unit
+        try:
+            return plain((value / value.dtype.type(1, "s")).tolist(), path, above)
+        except TypeError:  # months and years have no length in seconds
+            return plain(value.astype(str).tolist(), path, above)
+    if kind == "M":
+        made = value.astype(str).tolist()
+        _refuse_missing_times(made, path)
+        return made
     made = value.tolist()
+    if type(made) is type(value):  # longer than the floats of Python
+        made = complex(made) if kind == "c" else float(made)
     return plain(made, path, above)
 
 
-def _dumped(value: Any) -> Any:
+def _refuse_missing_times(made: Any, path: str) -> None:
+    if made == "NaT" or made != made:
+        raise _missing("NaT", path)
+    for index, item in enumerate(made if isinstance(made, list) else ()):
+        _refuse_missing_times(item, f"{path}[{index}]")
+
+
+def _missing(name: str, path: str) -> InvalidResult:
+    return InvalidResult(f"{path} is {name}, which JSON does not have. Return None or a text in its place.")
+
+
+def _dumped(value: Any, path: str) -> Any:
     """What a model of pydantic, of either version, says it is."""
     try:
-        return value.model_dump(mode="json") if hasattr(value, "model_dump") else jsons.loads(value.json())
+        made = value.model_dump(mode="json") if hasattr(value, "model_dump") else jsons.loads(value.json())
     except Exception:  # it holds what pydantic has no JSON for, and perhaps this module does
         return value.model_dump() if hasattr(value, "model_dump") else value.dict()
+    if hasattr(value, "model_dump") and "ser_json_inf_nan" not in type(value).model_config:
+        _refuse_nulls(made, value.model_dump(), path)
+    return made
+
+
+def _refuse_nulls(made: Any, meant: Any, path: str) -> None:
+    """In a field that may be anything pydantic makes null of NaN, unless it is told what to make of it."""
+    if made is None and isinstance(meant, float):
+        _number(meant, path)
+    elif isinstance(made, dict) and isinstance(meant, dict) and len(made) == len(meant):
+        for (key, inner), other in zip(made.items(), meant.values()):  # noqa: B905 (Python 3.8 knows no strict)
+            _refuse_nulls(inner, other, path + _member(key))
+    elif isinstance(made, list) and isinstance(meant, (list, tuple)):
+        for index, (inner, other) in enumerate(zip(made, meant)):  # noqa: B905 (likewise)
+            _refuse_nulls(inner, other, f"{path}[{index}]")
 
 
 def _fields(value: Any) -> dict[str, Any] | None:

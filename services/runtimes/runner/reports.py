@@ -31,14 +31,15 @@ class Report:
 
     def failed(self, error: BaseException, root: str) -> None:
         """An exception came out of the user's code below ``root``."""
-        self.content = {
-            "reason": "error",
-            "type": _title(error) or _class_name(error),
-            "message": _detail(error) if _title(error) else _message(error),
-            "frames": frames(error, root),
-            "kinds": [kind.__name__ for kind in type(error).__mro__][:20],
-            "errno": error.errno if isinstance(error, OSError) else None,
-        }
+        self.content = {"reason": "error", "type": class_name(error), "message": text_of(error), "frames": []}
+        try:
+            self.content["frames"] = frames(error, root)
+            if title := _title(error):
+                self.content.update(type=title, message=_detail(error))
+            self.content["kinds"] = [kind.__name__ for kind in type(error).__mro__][:20]
+            self.content["errno"] = error.errno if isinstance(error, OSError) else None
+        except Exception:  # noqa: S110 (their class is their code, and what is known by now has to do)
+            pass
 
     def write(self) -> None:
         """Hand it over. A job does not fail for want of a report."""
@@ -51,29 +52,45 @@ class Report:
         try:
             with open(self.path, "wb") as file:
                 file.write(jsons.dumps(self.content, ascii_only=True).encode())
-        except OSError:
+        except Exception:  # noqa: S110 (the code may have changed anything that this needs)
             pass
 
 
 def frames(error: BaseException, root: str) -> list[str]:
-    """Where ``error`` passed through files below ``root``: `src/program.py:12 in run`, outermost first."""
-    found = []
+    """Where ``error`` passed through files below ``root``: `src/program.py:12 in run`, outermost first.
+
+    A place that calls itself is named once.
+    """
+    found: list[str] = []
     trace = error.__traceback__
+    last = None
     while trace is not None:
         code = trace.tb_frame.f_code
-        if code.co_filename.startswith(root + os.sep):
+        if last != (code, trace.tb_lineno) and code.co_filename.startswith(root + os.sep):
             place = os.path.relpath(code.co_filename, root)
-            found.append(f"{place}:{trace.tb_lineno} in {code.co_name}")
+            found = [*found[1 - FRAMES_MAX :], f"{place}:{trace.tb_lineno} in {code.co_name}"]
+        last = (code, trace.tb_lineno)
         trace = trace.tb_next
     if isinstance(error, SyntaxError) and error.filename and error.filename.startswith(root + os.sep):
         found.append(f"{os.path.relpath(error.filename, root)}:{error.lineno}")
     return found[-FRAMES_MAX:]
 
 
-def _class_name(error: BaseException) -> str:
+def class_name(error: BaseException) -> str:
+    """The class of ``error`` as people write it, whatever that class does to its own attributes."""
     kind = type(error)
-    hidden = kind.__module__ in ("builtins", "__main__") or kind.__module__.startswith("mercato_runner")
-    return kind.__qualname__ if hidden else kind.__module__ + "." + kind.__qualname__
+    name = str(type.__dict__["__qualname__"].__get__(kind))
+    module = type.__dict__["__module__"].__get__(kind)
+    hidden = not isinstance(module, str) or module in ("builtins", "__main__") or module.startswith("mercato_runner")
+    return name if hidden else f"{module}.{name}"
+
+
+def text_of(thing: object) -> str:
+    """``thing`` as text; empty where its own code for that fails."""
+    try:
+        return str(thing)[:MESSAGE_MAX]
+    except Exception:
+        return ""
 
 
 def _title(error: BaseException) -> str:
@@ -85,10 +102,3 @@ def _title(error: BaseException) -> str:
 
 def _detail(error: BaseException) -> str:
     return str(getattr(error, "detail", ""))[:MESSAGE_MAX]
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)[:MESSAGE_MAX]
-    except Exception:  # their __str__ is their code
-        return ""

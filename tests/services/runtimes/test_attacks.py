@@ -5,6 +5,7 @@ After every attack the host is asked whether it still works.
 
 import json
 import os
+import re
 import shutil
 import socket
 import stat
@@ -734,6 +735,7 @@ def run():
         ("wrong types", "json.dumps({'reason': ['error'], 'type': 5, 'message': {}, 'frames': 'x', 'errno': 'y'})"),
         ("a reason of the host", "json.dumps({'reason': 'cancelled', 'type': 'E', 'message': 'm', 'frames': []})"),
         ("no text", "json.dumps({'type': 'E\\x00', 'message': '\\x00\\udfff', 'frames': [1, '\\ud800']})"),
+        ("commands for a terminal", "json.dumps({'type': 'E', 'message': '\\x1b]0;\\x07\\x9b2J\\r\\u202e'})"),
         ("numbers", "json.dumps({'reason': '', 'memory_peak_bytes': 1e400, 'errno': True})"),
     ],
 )  # fmt: skip
@@ -749,7 +751,7 @@ def run(data):
     assert ran.outcome.exit_code == 5
     text = json.dumps([ran.outcome.detail, ran.outcome.error and ran.outcome.error.__dict__], ensure_ascii=False)
     text.encode()
-    assert "\\u0000" not in text
+    assert not re.search(r"\\u00[01][0-9a-f]|[\x80-\x9f\u202e]", text)
 
 
 def test_a_forged_report_makes_no_success_of_a_failure(run) -> None:

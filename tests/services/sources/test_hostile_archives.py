@@ -481,7 +481,7 @@ CASES: dict[str, tuple[Callable[[], bytes], Outcome]] = {
         Refused("src/program.py", "more than 1 s"),
     ),
     "line of 1 MB": (program(PROGRAM + f"x = '{'y' * 1_000_000}'\n"), taken()),
-    "program too long": (program("#" * 1_100_000), Refused("src/program.py", "longer than 1 MB")),
+    "program too long": (program("#" * 1_100_000), Refused("src/program.py", "longer than 1 MiB")),
     "number of 1 MB": (program("x = " + "1" * 1_000_000), Refused("src/program.py", "4300 digits")),
     "power that fills the memory": (program(PROGRAM + "x = 9 ** 9 ** 9 ** 9\n"), taken()),
     "signs in a row": (much("-", behind="1"), Refused("src/program.py", "Python cannot read it")),

@@ -1,11 +1,12 @@
 """Dockerfiles, well-meant and hostile: what comes of each, and in which words."""
 
+import io
 import time
 
 import pytest
 
 from services.runtimes.base import PlatformError, UserError
-from services.runtimes.docker import building, images
+from services.runtimes.docker import building, engine, images
 from tests.engine import BASE
 from tests.waiting import wait_for
 
@@ -131,12 +132,25 @@ def test_images_that_no_version_needs_are_removed(bench, settings, monkeypatch):
     monkeypatch.setattr(images, "STAGE_SECONDS", -1.0)
     bench.runtime.tidy(keep={kept, newer})
     assert [bench.runtime.is_prepared(key) for key in (kept, newer, gone)] == [True, True, False]
-    assert not [name for name in images.names() if images.STAGE in name]
+    left = [image.get("RepoTags") or [] for image in engine.client().images(name=images.repository())]
+    assert images.STAGE not in str(left)
     settings.CONTAINER_IMAGES_KEPT = 1
     bench.runtime.tidy(keep={kept, newer})
     assert [bench.runtime.is_prepared(key) for key in (kept, newer)] == [False, True]
 
 
-def test_instructions_are_read_as_the_engine_reads_them():
-    text = "# escape=`\nFROM x\nADD a `\n# not this\n  b /c\n\nRUN x"
-    assert list(building.instructions(text)) == ["FROM x", "ADD a    b /c", "RUN x"]
+def test_an_image_of_another_service_cannot_be_read(bench, engine):
+    theirs = bench.build("COPY secret.txt /app/\nCMD x", {"secret.txt": "their code"}).removeprefix("sha256:")
+    hostile = io.BytesIO(f"FROM {BASE}\nONBUILD COPY --from={theirs[:12]} /app/secret.txt /x\nCMD x".encode())
+    for told in engine.client.build(fileobj=hostile, tag="hostile-base:1", rm=True, decode=True):
+        assert "error" not in told, told
+    for text in (
+        f"FROM {theirs[:12]}\nRUN cat /app/secret.txt",
+        f"FROM {BASE}\nCOPY --from={theirs[:12]} /app/secret.txt /x\nRUN cat /x\nCMD x",
+        "FROM hostile-base:1\nRUN cat /x\nCMD x",
+    ):
+        with pytest.raises(UserError, match="id of somebody else's image"):
+            bench.prepare(bench.spec(text))
+        assert "their code" not in bench.log
+    with pytest.raises(UserError, match="no image of a registry"):
+        bench.prepare(bench.spec("unused", image=f"sha256:{theirs[:12]}"))

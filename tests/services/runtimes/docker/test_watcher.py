@@ -106,7 +106,8 @@ def test_a_start_that_was_cut_off_is_cleared(bench, shell, engine):
     assert "could not be started" in outcome.detail
     found.discard()
     assert bench.slot.runs() == []
-    assert not [name for name in engine.containers() if record["name"] in name]
+    # The watcher may be removing it too, and an engine that is busy takes a moment for that.
+    wait_for(lambda: not [name for name in engine.containers() if record["name"] in name], what="its removal")
 
 
 def test_containers_of_dead_instances_are_removed_and_others_are_left(bench, shell, engine, monkeypatch):

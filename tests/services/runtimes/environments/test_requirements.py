@@ -146,6 +146,12 @@ def test_requirement_files_are_capped_together(tmp_path):
     assert "1,048,576 bytes" in refusal(tmp_path, {"requirements.txt": f"{big}\n-r b.txt", "b.txt": big})
 
 
+def test_the_index_is_not_asked_for_endless_many(tmp_path):
+    asked = "".join(f"p{number}\n" for number in range(1_001))
+    assert "line 1001: the project asks for more than 1,000 packages" in refusal(tmp_path, {"requirements.txt": asked})
+    assert len(read(tmp_path, {"requirements.txt": asked.removesuffix("p1000\n")}).packages) == 1_000
+
+
 @pytest.mark.parametrize(
     ("files", "words"),
     [

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
+from fractions import Fraction
 from typing import *
 from uuid import UUID
 class Color(Enum):
@@ -61,6 +62,15 @@ class Root(pydantic.RootModel[List[int]]):
 class Old(pydantic.v1.BaseModel):
     name: str = "x"
     count: int = 0
+class Cat(pydantic.BaseModel):
+    kind: Literal["cat"]
+class Dog(pydantic.BaseModel):
+    kind: Literal["dog"]
+@dataclass
+class Blank:
+    x: int = None
+class Bare(NamedTuple):
+    y: int = None
 @pydantic.dataclasses.dataclass
 class Both:
     size: int
@@ -111,6 +121,16 @@ GOOD: dict[str, Case] = {
     "X | None": shows("dict | None", {"a": 1}, {"a": 1}),
     "Union keeps text": shows("Union[int, str]", "1", "1"),
     "Union keeps int": shows("Union[float, int]", 1, "1", show=AS_TEXT),
+    "Union keeps float": shows("Union[int, float]", 1.0, "1.0", show=AS_TEXT),
+    "Union of models takes the one that fits best": shows(
+        "Union[Model, Needs]", {"name": "a"}, "Needs(name='a')", show=AS_TEXT
+    ),
+    "models told apart by a field": shows(
+        "Annotated[Union[Cat, Dog], pydantic.Field(discriminator='kind')]", {"kind": "dog"}, "dog", show="x.kind"
+    ),
+    "Fraction": shows("Fraction", "1/3", "Fraction(1, 3)", show=AS_TEXT),
+    "field whose default is None": shows("Blank", {"x": None}, "Blank(x=None)", show=AS_TEXT),
+    "field of a NamedTuple whose default is None": shows("Bare", {"y": None}, "Bare(y=None)", show=AS_TEXT),
     "Union of date and text": shows("Union[date, str]", "2024-01-31", "datetime.date(2024, 1, 31)", show=AS_TEXT),
     "Union falls to text": shows("Union[date, str]", "tomorrow", "tomorrow"),
     "Union of classes": shows("Union[Point, Movie]", {"title": "a", "year": 1}, {"title": "a", "year": 1}),
@@ -329,6 +349,15 @@ BAD: dict[str, Case] = {
         "Model", {"inner": {"values": ["a"]}, "rate": 0}, "/x/inner/values/0 is refused", "/x/rate is refused"
     ),
     "pydantic 2 misses": refuses("Needs", {}, "/x/name is missing"),
+    "none of two models": refuses(
+        "Union[Needs, Inner]", {"x": 1}, "/x/Needs/name is missing", "/x/Inner/values is missing"
+    ),
+    "no model has such a field": refuses(
+        "Annotated[Union[Cat, Dog], pydantic.Field(discriminator='kind')]",
+        {"kind": "cow"},
+        "expected tags: 'cat', 'dog'",
+    ),
+    "Fraction": refuses("Fraction", "a third", '/x must be a number, or a text such as "1/3"'),
     "pydantic 2 of text": refuses("Needs", "a", "/x is refused: "),
     "list of pydantic 2": refuses("List[Inner]", [{"values": 1}], "/x/0/values is refused"),
     "pydantic 1": refuses("Old", {"count": "many"}, "/x/count is refused"),

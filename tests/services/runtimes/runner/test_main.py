@@ -159,6 +159,39 @@ def test_the_code_may_end_itself(call, statement: str, code: int) -> None:
         assert "bye" in answer.err
 
 
+@pytest.mark.parametrize(
+    ("program", "kind"),
+    [
+        ("class A:\n    def __str__(self): raise ValueError\ndef run(): sys.exit(A())", "SystemExit"),
+        ("class E(Exception):\n    __module__ = 5\ndef run(): raise E", "E"),
+        (
+            "class M(type):\n    def __getattribute__(self, name): raise RuntimeError\n"
+            "class E(Exception, metaclass=M): pass\ndef run(): raise E",
+            "src.program.E",
+        ),
+        ("def run():\n    import builtins\n    builtins.open = None\n    raise KeyError", None),
+    ],
+)
+def test_classes_that_lie_about_themselves_hide_no_failure(call, program: str, kind: str | None) -> None:
+    answer = call(f"import sys\n{program}")
+    assert answer.code == 1
+    assert answer.report.get("type") == kind
+    assert "runner" not in answer.err
+
+
+def test_a_program_may_clear_its_variables(call) -> None:
+    assert call("import os\nos.environ.clear()\ndef run(): return 1").files == {"output.json": b"1"}
+
+
+def test_a_very_deep_traceback_is_cut_to_its_end(call) -> None:
+    program = "import sys\nsys.setrecursionlimit(50_000)\ndef f(n): return g(n)\ndef g(n): return f(n)\ndef run(): f(0)"
+    answer = call(program)
+    assert answer.report["type"] == "RecursionError"
+    assert answer.err.startswith("The innermost 2,000 of ")
+    once = call("def f(n): return f(n)\ndef run(): f(0)").report["frames"]
+    assert once == ["src/program.py:2 in run", "src/program.py:1 in f"]
+
+
 def test_none_is_no_result_and_does_not_touch_what_the_code_wrote(call) -> None:
     assert call("def run(): pass").files == {}
     own = "import os\ndef run():\n    open(os.environ['OUTPUT_DIRECTORY'] + '/output.json', 'w').write('[1]')"
@@ -196,6 +229,45 @@ def run():
     assert answer.files["output.json"] == b"1"
     assert "threads" in answer.err
     assert answer.out == "at exit\n"
+
+
+LEFT_BEHIND = {
+    "a thread of the event loop": ("asyncio.get_running_loop().run_in_executor(None, time.sleep, 3600)", "threads"),
+    "a task": ("asyncio.get_running_loop().create_task(tidy())", ""),
+    "a task that will not end": ("asyncio.get_running_loop().create_task(stay())", "pending"),
+}
+
+
+@pytest.mark.parametrize("what", LEFT_BEHIND)
+def test_nothing_of_an_event_loop_keeps_a_job_alive(call, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    statement, words = LEFT_BEHIND[what]
+    program = f"""
+import asyncio, time
+async def tidy():
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        print("tidied")
+async def stay():
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+async def run():
+    left = {statement}
+    await asyncio.sleep(0.01)
+    return 1
+"""
+    answer = call(program)
+    assert (answer.code, answer.files["output.json"]) == (0, b"1")
+    assert words in answer.err
+    assert answer.out == ("tidied\n" if "tidy()" in statement else "")
+
+
+def test_threads_that_are_about_to_end_are_not_spoken_of(call) -> None:
+    answer = call("import asyncio\nasync def run():\n    return await asyncio.to_thread(sum, [1, 2])")
+    assert (answer.files["output.json"], answer.err) == (b"3", "")
 
 
 def test_a_fork_that_returns_does_not_settle_the_job(call) -> None:

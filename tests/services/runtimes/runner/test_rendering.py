@@ -95,9 +95,57 @@ class Array:
         return self.items
 
 
+class Times(Array):
+    """As numpy has times and durations, with a unit."""
+
+    class dtype:  # noqa: N801
+        kind = "M"
+        type = staticmethod(lambda number, unit: datetime.timedelta(seconds=number))
+
+    def astype(self, _: type) -> "Array":
+        return Array(self.items)
+
+
+class Durations(Times):
+    class dtype(Times.dtype):  # noqa: N801
+        kind = "m"
+
+    def __truediv__(self, other: datetime.timedelta) -> "Array":
+        return Array([item / other for item in self.items])
+
+
+class LongDouble(float):
+    __slots__ = ()
+
+    class dtype:  # noqa: N801
+        kind = "f"
+
+
+class NAType:
+    """What pandas has where there is nothing."""
+
+
+class NaTType:
+    def isoformat(self) -> str:
+        return "NaT"
+
+
+class Loose(pydantic.BaseModel):
+    inside: dict[str, Any]
+    items: list[Any] = []
+
+
+class Told(Loose):
+    model_config = pydantic.ConfigDict(ser_json_inf_nan="null")
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
+        (Times(["2024-01-31T12"]), ["2024-01-31T12"]),
+        (Durations([datetime.timedelta(minutes=1)]), [60.0]),
+        (Loose(inside={"a": None, "b": [None, (1,)]}), {"inside": {"a": None, "b": [None, [1]]}, "items": []}),
+        (Told(inside={"a": float("nan")}), {"inside": {"a": None}, "items": []}),
         ({"a": [1, 2.5, "x", None, True]}, {"a": [1, 2.5, "x", None, True]}),
         ("text", "text"),
         (False, False),
@@ -147,6 +195,11 @@ class DataFrame:
     [
         ({"a": Array([0.5, float("nan")])}, "result.a[1] is NaN"),
         (Point(float("inf")), "result.x is infinite"),
+        ({"t": Times([["2024-01-31", "NaT"]])}, "result.t[0][1] is NaT"),
+        ([NAType()], "result[0] is NA, which JSON does not have. Return None"),
+        ({"at": NaTType()}, "result.at is NaT"),
+        ([Loose(inside={"a": [1.0, float("nan")]})], "result[0].inside.a[1] is NaN"),
+        (Loose(inside={}, items=[float("inf")]), "result.items[0] is infinite"),
         (
             {"m": [Model(), b"x"]},
             "result.m[1] is of type bytes, which JSON cannot hold: decode it, or write it to a file",
