@@ -35,7 +35,7 @@ class VersionInline(ReadOnly, admin.TabularInline):
 
 @admin.register(Service)
 class ServiceAdmin(admin.ModelAdmin):
-    """Names and texts may be mended here; making, building and deleting are verbs of publishing.py."""
+    """Names and texts may be mended here; making, building and deleting are verbs of publishing."""
 
     list_display = ("name", "slug", "account", "created_at", "deleted_at")
     list_filter = ("deleted_at",)

@@ -10,7 +10,7 @@ from typing import Any
 
 NAMES = ("qhub.json", "planqk.json")  # the newer one first
 MAX_BYTES = 64 * 1024
-NAME_MAX = 100
+NAME_MAX_CHARACTERS = 100
 MIB_A_GB = 1024  # their "4 GB" are the 4 GiB of an engine
 
 
@@ -50,7 +50,7 @@ def read(text: str, *, file: str) -> Manifest:
         notes.append(f"{file}: its runtime is none of {' and '.join(kinds)}, so the files of the project decide.")
     return Manifest(
         file=file,
-        name=_words(found, "name")[:NAME_MAX],
+        name=_words(found, "name")[:NAME_MAX_CHARACTERS],
         description=_words(found, "description"),
         runtime=kinds.get(runtime) if isinstance(runtime, str) else None,
         cpu_millis=None if cpu is None else round(cpu * 1000),

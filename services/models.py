@@ -51,10 +51,6 @@ class Service(models.Model):
         """Its page on the marketplace, which is there once a version is published."""
         return reverse("marketplace:detail", args=[self.account.slug, self.slug])
 
-    def latest_version(self) -> "ServiceVersion | None":
-        """The newest version, built or not."""
-        return self.versions.order_by("-id").first()
-
     def runnable_version(self) -> "ServiceVersion | None":
         """The newest version that is built and not retired; None before the first build succeeds."""
         usable = self.versions.exclude(environment="").exclude(publication=ServiceVersion.Publication.RETIRED)

@@ -37,7 +37,7 @@ from portal.lib.pagination import NEWEST_FIRST, PAGE_ROWS, Key, Page, in_order, 
 from services import catalogue
 from services.models import Service, ServiceTag, ServiceVersion
 
-TEXT_MAX = 200
+TEXT_MAX_CHARACTERS = 200
 WORDS_MAX = 8
 TAGS_SHOWN = 12
 SHORT_TEXTS = ("name", "summary", "account__name")
@@ -111,7 +111,7 @@ def is_search(text: str) -> bool:
 
 
 def _clean(text: str) -> str:
-    return text.replace("\0", " ").strip()[:TEXT_MAX]
+    return text.replace("\0", " ").strip()[:TEXT_MAX_CHARACTERS]
 
 
 def _matching(services: QuerySet[Service], text: str) -> QuerySet[Service]:

@@ -16,6 +16,10 @@ class Actor:
     user: User | None = None
     application: Application | None = None
 
+    def __str__(self) -> str:
+        """For logs: by id, because names change."""
+        return f"user {self.user.pk}" if self.user else f"application {self.application and self.application.pk}"
+
     @classmethod
     def of(cls, request: HttpRequest) -> Self:
         """The actor of a request that is signed in."""

@@ -25,6 +25,7 @@ from oauthlib.oauth2.rfc6749.errors import (
     UnsupportedGrantTypeError,
 )
 
+from portal.accounts.applications import LIVE_SECRETS_MAX
 from portal.accounts.models import AccessToken, ApplicationSecret
 from portal.lib import tokens
 from portal.lib.buckets import Bucket, take
@@ -33,7 +34,6 @@ SCOPE = "default"
 GRANT_TYPE = "client_credentials"
 TOKEN_SECONDS = 3600
 LAST_USED_SECONDS = 60  # how exact `last_used_at` is: a write less for each token in between
-LIVE_SECRETS_MAX = 2
 DUMMY_DIGEST = "0" * 64
 FORGET_AT_A_TIME = 5_000  # SQLite has one writer, and others wait while it removes
 REALM = "mercato"

@@ -168,10 +168,6 @@ class Account(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    @property
-    def is_personal(self) -> bool:
-        return self.kind == self.Kind.PERSONAL
-
 
 class Membership(models.Model):
     """What a user may do in an account. Roles grow: an owner may what a maintainer may, and so on."""

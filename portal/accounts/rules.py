@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
+
 from portal.accounts.models import ROLES, Account, Application, Membership, User, role_in
 
 
@@ -9,6 +11,11 @@ def has_role(user: User, account_id: UUID, least: str) -> bool:
     """Whether ``user`` has the role ``least`` in the account, or a larger one."""
     role = role_in(user, account_id)
     return role is not None and ROLES.index(role) >= ROLES.index(least)
+
+
+def refused(need: str, account: Account) -> PermissionDenied:
+    """What a member reads who may look, but not do this. ``need`` is a clause: "Running jobs needs the role …"."""
+    return PermissionDenied(f"{need} in {account}. Ask an owner of that account for it.")
 
 
 def can_view(user: User, account_id: UUID) -> bool:

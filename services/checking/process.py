@@ -82,11 +82,19 @@ class _Child:
 
     def end(self) -> None:
         self.process.kill()
+        self._close()
+        self.process.wait()
+
+    def leave(self) -> None:
+        """In a process that was forked from its parent: it is not ours, and must not stay because we hold its input."""
+        self._close()
+        self.process.returncode = 0  # else its destructor warns of a process that still runs
+
+    def _close(self) -> None:
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
-        self.process.wait()
 
     def _send(self, *frames: bytes) -> None:
         assert self.process.stdin is not None
@@ -156,7 +164,8 @@ def _set_aside(schema: Schema, reason: str) -> None:
 def _forget() -> None:
     """After a fork: the children and the places are our parent's."""
     global _places  # a lock that our parent held would never be released
-    _idle.clear()
+    while _idle:
+        _idle.pop().leave()
     _places = threading.BoundedSemaphore(CHILDREN_MAX)
 
 

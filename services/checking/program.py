@@ -22,8 +22,9 @@ MEMORY_BYTES = 1 << 30
 VALIDATORS_MAX = 64
 VIOLATIONS_MAX = 100
 BRANCHES_SHOWN = 3
-MESSAGE_MAX = 300
-HEAD, TAIL = 90, 200  # of a message that is too long: it begins with the value and ends with what is wrong about it
+MESSAGE_MAX_CHARACTERS = 300
+# Of a message that is too long: it begins with the value and ends with what is wrong about it.
+HEAD_CHARACTERS, TAIL_CHARACTERS = 90, 200
 BACKTRACK_MAX = 100_000
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 LENGTH = struct.Struct(">I")
@@ -99,7 +100,7 @@ NOT_THE_INPUTS_FAULT = (KINDS.BacktrackLimitExceeded, KINDS.RegexEngineFailure, 
 
 
 def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".partition("\n")[0][:MESSAGE_MAX]
+    return f"{type(error).__name__}: {error}".partition("\n")[0][:MESSAGE_MAX_CHARACTERS]
 
 
 def _cause(error: Any) -> Any:
@@ -132,7 +133,7 @@ def _message(error: Any) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MESSAGE_MAX else f"{text[:HEAD]} … {text[-TAIL:]}"
+    return text if len(text) <= MESSAGE_MAX_CHARACTERS else f"{text[:HEAD_CHARACTERS]} … {text[-TAIL_CHARACTERS:]}"
 
 
 def _pointer(path: list[Any]) -> str:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from services import contracts
-from services.contracts.rendering import SchemaReader
+from services.contracts.schemas import SchemaReader
 
 ALWAYS_SENT = ("data", "params")  # what a caller leaves out is an empty object, so nobody has to send it
 SPECIAL = "$"  # `$secrets` and `$tags` are for the platform and never part of the input

@@ -1,12 +1,14 @@
 """OpenAPI descriptions: foreign input that is parsed without following it anywhere, and the default one of our own.
 
 `reading` turns text into data, `validation` says whether it is OpenAPI, `managed` whether it fits the gateway;
-`rendering` tells what it offers, `comparing` what a newer one changes.
+`schemas` reads what it means, `inputs` what starts an execution; `rendering` tells what it offers, `controls` makes a
+form of it, `comparing` says what a newer one changes.
 """
 
 from services.contracts.comparing import Difference, differences
 from services.contracts.controls import InputForm, control_of, inputs_of, secret_names
 from services.contracts.default import default
+from services.contracts.inputs import example_input, input_schemas
 from services.contracts.managed import accept, template
 from services.contracts.reading import WARNINGS, Contract, ContractRejected, Problem, dump, load
 from services.contracts.rendering import (
@@ -15,8 +17,6 @@ from services.contracts.rendering import (
     Operation,
     OperationParameter,
     Response,
-    example_input,
-    input_schemas,
     operations,
 )
 from services.contracts.validation import parse

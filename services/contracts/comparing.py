@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from services.contracts.reading import Contract
-from services.contracts.rendering import METHODS, SchemaReader, is_null, mapping, names_in, sequence, short
+from services.contracts.schemas import METHODS, SchemaReader, is_null, is_number, mapping, names_in, sequence, short
 
 DIFFERENCES_MAX = 200
 DEPTH_MAX = 40
@@ -146,7 +146,7 @@ class _Comparison:
     def bound(self, old: Any, new: Any, place: str, way: Direction, title: str, tighter: int) -> Iterator[Difference]:
         if old == new:
             return
-        are_numbers = _is_number(old) and _is_number(new)
+        are_numbers = is_number(old) and is_number(new)
         is_tighter = (new - old) * tighter > 0 if are_numbers else new is not None
         words = f"has another {title}: {_shown(old)} before, {_shown(new)} now."
         yield self.found("changed", place, words, breaking=is_tighter == (way == INPUT))
@@ -227,10 +227,6 @@ def _covers(wide: frozenset[str], narrow: frozenset[str]) -> bool:
     if not wide:
         return True
     return bool(narrow) and all(kind in wide or (kind == "integer" and "number" in wide) for kind in narrow)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _shown(value: Any) -> str:

@@ -7,19 +7,11 @@ to itself, is too much, or has no control of its own becomes `json`: a small edi
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
+from services.contracts.inputs import example_input, input_schemas
 from services.contracts.reading import Contract
-from services.contracts.rendering import (
-    SchemaReader,
-    example_input,
-    input_schemas,
-    is_null,
-    mapping,
-    name_of,
-    names_in,
-    sequence,
-)
+from services.contracts.schemas import SchemaReader, indented, is_null, is_number, mapping, name_of, names_in, sequence
 
 FURTHER = re.compile(r"(?!dataRef$|paramsRef$)[A-Za-z_][A-Za-z0-9_-]{0,63}")
 INPUTS_MAX = 20
@@ -65,7 +57,7 @@ def inputs_of(contract: Contract) -> list[InputForm]:
         if name not in schemas and FURTHER.fullmatch(name) and len(schemas) < INPUTS_MAX:
             schemas[name] = raw if isinstance(raw, dict) else {}
             example = whole[name] if isinstance(whole, dict) and name in whole else reader.example_of(raw)
-            examples[name] = "" if example is None else json.dumps(example, indent=2, ensure_ascii=False)
+            examples[name] = "" if example is None else indented(example)
     return [
         InputForm(
             name=name,
@@ -285,17 +277,17 @@ def _bounds(schema: dict[str, Any]) -> Control:
         ("minimum", "exclusiveMinimum", "min", "above"),
         ("maximum", "exclusiveMaximum", "max", "below"),
     ):
-        if _is_number(limit := schema.get(bound)):
+        if is_number(limit := schema.get(bound)):
             found[outside if schema.get(exclusive) is True else inside] = limit
-        if _is_number(limit := schema.get(exclusive)):
+        if is_number(limit := schema.get(exclusive)):
             found[outside] = limit
-    if _is_number(step := schema.get("multipleOf")) and step > 0:
+    if is_number(step := schema.get("multipleOf")) and step > 0:
         found["step"] = step
     return found
 
 
 def _counts(schema: dict[str, Any], *names: str) -> Control:
-    return {name: int(value) for name in names if _is_number(value := schema.get(name)) and 0 <= value < 2**31}
+    return {name: int(value) for name in names if is_number(value := schema.get(name)) and 0 <= value < 2**31}
 
 
 def _words(raw: Any, schema: dict[str, Any]) -> Control:
@@ -323,10 +315,6 @@ def _values(schema: dict[str, Any]) -> Control:
     if examples and _is_short(examples[0]):
         found["example"] = _json(examples[0])
     return found
-
-
-def _is_number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_short(value: Any) -> bool:

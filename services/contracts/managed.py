@@ -20,7 +20,7 @@ from services.contracts.reading import (
     read,
     resolve,
 )
-from services.contracts.rendering import METHODS, mapping, sequence
+from services.contracts.schemas import METHODS, mapping, sequence
 from services.contracts.validation import parse, problems_of
 
 DEFAULT = Path(__file__).parent / "default.yml"

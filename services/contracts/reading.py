@@ -12,6 +12,8 @@ import yaml
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from portal.lib.sizes import limit_in_words
+
 DEPTH_MAX = 60
 NODES_MAX = 100_000
 PROBLEMS_SHOWN = 10
@@ -130,8 +132,8 @@ class Reading:
 def read(text: str | bytes, *, name: str) -> Reading:
     """``text`` as plain data: objects, lists, texts, numbers, booleans, null. Raises ContractRejected."""
     if len(text) > settings.OPENAPI_MAX_BYTES:
-        limit = settings.OPENAPI_MAX_BYTES // 1024
-        raise _refusal(name, f"it is larger than {limit:,} KB. Leave out large examples.")
+        limit = limit_in_words(settings.OPENAPI_MAX_BYTES)
+        raise _refusal(name, f"it is larger than {limit}. Leave out large examples.")
     try:
         text = text.decode("utf-8-sig") if isinstance(text, bytes) else text.encode().decode()
     except UnicodeError as error:

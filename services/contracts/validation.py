@@ -12,7 +12,7 @@ from services.contracts.reading import Contract, ContractRejected, Place, Proble
 
 SCHEMAS = Path(__file__).parent / "oas"
 VERSION = re.compile(r"(3\.[01])\.\d+(-.+)?")
-MESSAGE_MAX = 240
+MESSAGE_MAX_CHARACTERS = 240
 
 
 def parse(text: str | bytes, *, name: str = "openapi") -> Contract:
@@ -116,4 +116,4 @@ def _cure(error: jsonschema_rs.ValidationError) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MESSAGE_MAX else f"{text[: MESSAGE_MAX - 1]}…"
+    return text if len(text) <= MESSAGE_MAX_CHARACTERS else f"{text[: MESSAGE_MAX_CHARACTERS - 1]}…"

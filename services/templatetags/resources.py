@@ -3,8 +3,8 @@
 from django import template
 from django.utils.safestring import SafeString
 
-from portal.lib import markdown
-from services.forms import MEMORY_UNITS, TIME_UNITS, in_vcpus, in_words
+from portal.lib import markdown, sizes
+from services.forms import TIME_UNITS, in_vcpus, in_words
 from services.models import BuildStatus
 
 register = template.Library()
@@ -19,9 +19,7 @@ def vcpus(millis: int, unit: str = " vCPU") -> str:
 @register.filter
 def memory(mebibytes: int) -> str:
     """MiB: `512 MiB`, `1.5 GiB`."""
-    if mebibytes > MEMORY_UNITS["GiB"] and mebibytes % 128 == 0:
-        return f"{mebibytes / MEMORY_UNITS['GiB']:g} GiB"
-    return in_words(mebibytes, MEMORY_UNITS)
+    return sizes.limit_in_words(mebibytes << 20)
 
 
 @register.filter

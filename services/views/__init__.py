@@ -5,16 +5,19 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django_htmx.http import HttpResponseClientRedirect
 
 from portal.accounts.models import User
 from portal.accounts.requests import AccountRequest
+from portal.accounts.rules import refused
 from services import rules
 from services.models import Build, Service, ServiceVersion
 
+QUERY_MAX_CHARACTERS = 100  # SQLite refuses to look for a text that is very long
+NUMBERS_SHOWN = 100
 NEEDS = {
     rules.can_create: "Making services needs the role maintainer",
     rules.can_edit: "Changing and building services needs the role maintainer",
@@ -33,7 +36,7 @@ def get_service(
     services = Service.objects.filter(deleted_at=None, account__memberships__user=request.user)
     service = get_object_or_404(services.select_related("account"), pk=service_id)
     if can is not rules.can_view and not can(request.user, service):
-        raise refused(can, service.account)
+        raise refused(NEEDS[can], service.account)
     return service
 
 
@@ -49,15 +52,20 @@ def chosen_version(request: AccountRequest, service: Service) -> ServiceVersion:
     return service.versions.latest("id")
 
 
+def numbers(versions: QuerySet[ServiceVersion]) -> QuerySet[ServiceVersion, str]:
+    """The numbers among which a page lets people choose, the newest first."""
+    return versions.order_by("-id").values_list("number", flat=True)[:NUMBERS_SHOWN]
+
+
+def typed_query(request: AccountRequest) -> str:
+    """What somebody typed into the search above a list."""
+    return request.GET.get("q", "").strip()[:QUERY_MAX_CHARACTERS]
+
+
 def get_build(request: AccountRequest, service_id: UUID, build_id: UUID) -> Build:
     """A build, with its version and service, if the user is a member of the account."""
     builds = Build.objects.filter(version__service=get_service(request, service_id))
     return get_object_or_404(builds.select_related("version__service__account", "requested_by"), pk=build_id)
-
-
-def refused(can: Callable[..., bool], account: object) -> PermissionDenied:
-    """What a member reads who may look, but not do this."""
-    return PermissionDenied(f"{NEEDS[can]} in {account}. Ask an owner of that account for it.")
 
 
 def shell(request: AccountRequest, service: Service, tab: str) -> dict[str, Any]:

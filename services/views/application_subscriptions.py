@@ -10,7 +10,6 @@ from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST
-from django.views.decorators.vary import vary_on_headers
 
 from portal.accounts import rules
 from portal.accounts.actors import Actor
@@ -18,11 +17,8 @@ from portal.accounts.models import Application
 from portal.accounts.requests import AccountRequest
 from services import catalogue, contracts, searching, subscriptions
 from services.models import ServiceVersion, Subscription
-from services.views import go
+from services.views import NUMBERS_SHOWN, go, typed_query
 from services.views.applications import get_application, shell
-
-QUERY_MAX = 100
-NUMBERS_SHOWN = 100
 
 
 def get_subscription(request: AccountRequest, subscription_id: UUID) -> Subscription:
@@ -41,7 +37,6 @@ def _opened(request: AccountRequest, subscription: Subscription) -> HttpResponse
 
 @login_required
 @require_http_methods(["GET", "POST"])
-@vary_on_headers("HX-Request")
 def subscribe(request: AccountRequest, application_id: UUID) -> HttpResponse:
     """Choose a service among those on offer to the account of the application."""
     application = get_application(request, application_id, can=rules.can_change_application)
@@ -62,7 +57,7 @@ def subscribe(request: AccountRequest, application_id: UUID) -> HttpResponse:
 
 def _on_offer(request: AccountRequest, application: Application) -> dict[str, Any]:
     """A page of the services that the application does not subscribe to yet, by name."""
-    query = request.GET.get("q", "").strip()[:QUERY_MAX]
+    query = typed_query(request)
     subscribed = subscriptions.active_of_application(application).order_by().values("service")
     services = searching.listed(application.account, text=query).exclude(pk__in=subscribed)
     return {

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -19,7 +18,6 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
-from django.views.decorators.vary import vary_on_headers
 
 from portal.accounts import applications, rules
 from portal.accounts.actors import Actor
@@ -53,13 +51,8 @@ def get_application(
     mine = Application.objects.filter(deleted_at=None, account__memberships__user=request.user)
     application = get_object_or_404(mine.select_related("account"), pk=application_id)
     if can is not rules.can_view_application and not can(request.user, application):
-        raise refused(can, application.account)
+        raise rules.refused(NEEDS[can], application.account)
     return application
-
-
-def refused(can: Callable[..., bool], account: object) -> PermissionDenied:
-    """What a member reads who may look, but not do this."""
-    return PermissionDenied(f"{NEEDS[can]} in {account}. Ask an owner of that account for it.")
 
 
 @login_required
@@ -86,7 +79,7 @@ def index(request: AccountRequest) -> HttpResponse:
 def create(request: AccountRequest) -> HttpResponse:
     """A new application. The answer to the form is the only page that ever shows its first secret."""
     if not rules.can_create_application(request.user, request.account):
-        raise refused(rules.can_create_application, request.account)
+        raise rules.refused(NEEDS[rules.can_create_application], request.account)
     form = ApplicationForm(request.POST or None)
     after = _local(request.POST.get("next") or request.GET.get("next", ""))
     if form.is_valid() and (created := form.create(account=request.account, by=Actor.of(request))):
@@ -125,7 +118,6 @@ def _reveal(
 
 @login_required
 @require_GET
-@vary_on_headers("HX-Request")
 def detail(request: AccountRequest, application_id: UUID) -> HttpResponse:
     """Its credentials, and how to call what it subscribes to. `?call=<subscription>&in=<language>` opens a snippet."""
     application = get_application(request, application_id)

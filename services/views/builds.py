@@ -7,7 +7,6 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
-from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRefresh
 
 from portal.accounts.requests import AccountRequest
@@ -19,7 +18,6 @@ from services.views import fingerprint, get_build, get_service, live, shell
 
 @login_required
 @require_GET
-@vary_on_headers("HX-Request")
 def index(request: AccountRequest, service_id: UUID) -> HttpResponse:
     """Every build of every version, newest first."""
     service = get_service(request, service_id)
@@ -37,7 +35,6 @@ def index(request: AccountRequest, service_id: UUID) -> HttpResponse:
 
 @login_required
 @require_GET
-@vary_on_headers("HX-Request")
 def detail(request: AccountRequest, service_id: UUID, build_id: UUID) -> HttpResponse:
     """One build: how it goes, its log, and why it failed."""
     build = get_build(request, service_id, build_id)
@@ -70,7 +67,7 @@ def log_of(build: Build) -> str:
 def stream_log(request: AccountRequest, service_id: UUID, build_id: UUID) -> HttpResponseBase:
     """The log as server-sent events."""
     build = get_build(request, service_id, build_id)
-    return sse.log_response(request, *build.log_name(), live=build.is_live)
+    return sse.log_response(request, *build.log_name(), live=build.is_live, account=request.account.pk)
 
 
 @login_required

@@ -15,14 +15,13 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET, require_http_methods
-from django.views.decorators.vary import vary_on_headers
 
 from portal.accounts.actors import Actor
 from portal.accounts.requests import AccountRequest
 from services import contracts, rules, subscriptions
 from services.forms import DescriptionForm
 from services.models import ServiceVersion
-from services.views import chosen_version, get_service, get_version, go, shell
+from services.views import chosen_version, get_service, get_version, go, numbers, shell
 
 PROBLEMS_SHOWN = 50
 CONTENT_TYPES = {"yaml": "application/yaml", "json": "application/json"}
@@ -52,7 +51,7 @@ def api(request: AccountRequest, service_id: UUID) -> HttpResponse:
     context = shell(request, service, "api") | {
         "chosen": chosen,
         "specification": reference(chosen, endpoint=subscriptions.endpoint(chosen) if chosen.is_published else ""),
-        "numbers": service.versions.order_by("-id").values_list("number", flat=True)[:100],
+        "numbers": numbers(service.versions.all()),
     }
     return render(request, "services/service_api.html", context)
 
@@ -80,7 +79,6 @@ def as_file(version: ServiceVersion, kind: Literal["yaml", "json"]) -> HttpRespo
 @login_required
 @require_http_methods(["GET", "POST"])
 @csp_update({"style-src": [NONCE]})  # type: ignore[arg-type]  # CodeMirror writes a style sheet
-@vary_on_headers("HX-Request")
 def edit(request: AccountRequest, service_id: UUID, version_id: UUID) -> HttpResponse:
     """The editor of a version's description: saves, opens a file, or (asked by htmx while one types) only checks."""
     service = get_service(request, service_id, can=rules.can_edit)

@@ -9,24 +9,21 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
-from django.views.decorators.vary import vary_on_headers
 
 from portal.accounts.actors import Actor
 from portal.accounts.models import Account
 from portal.accounts.requests import AccountRequest
-from portal.accounts.rules import can_maintain
+from portal.accounts.rules import can_maintain, refused
 from portal.lib import markdown
 from services import catalogue, rules, searching, subscriptions
 from services.forms import SubscribeForm
 from services.models import Service, ServiceVersion, Subscription
-from services.views import contracts
+from services.views import contracts, numbers
 
 PAGE_CARDS = 24  # whole rows of two and of three
-NUMBERS_SHOWN = 100
 SORTS = {"match": "Best match", "newest": "Newest", "name": "Name", "used": "Most used"}
 
 
@@ -46,10 +43,9 @@ def get_version(request: AccountRequest, service: Service) -> ServiceVersion:
 
 
 @require_GET
-@vary_on_headers("HX-Request")
 def index(request: AccountRequest) -> HttpResponse:
     """What is on offer, by search, tag and order, all of them in the address."""
-    text = request.GET.get("q", "").strip()[: searching.TEXT_MAX]
+    text = request.GET.get("q", "").strip()[: searching.TEXT_MAX_CHARACTERS]
     tag = request.GET.get("tag", "").strip()
     is_search = searching.is_search(text)
     sorts = {name: label for name, label in SORTS.items() if is_search or name != "match"}
@@ -83,14 +79,14 @@ def detail(request: AccountRequest, account_slug: str, service_slug: str) -> Htt
     service = get_offered(request, account_slug, service_slug)
     version = get_version(request, service)
     account = request.account or None
-    offered = catalogue.offered_versions(service, account).values_list("number", flat=True)
+    offered = numbers(catalogue.offered_versions(service, account))
     context = {
         "service": service,
         "version": version,
         "endpoint": subscriptions.endpoint(version),
         "html": markdown.render(service.description),
         "specification": contracts.reference(version, endpoint=subscriptions.endpoint(version)),
-        "numbers": offered[:NUMBERS_SHOWN],
+        "numbers": offered,
         "is_newest": version.number == offered[0],
         "tags": service.tags.order_by("name"),
         "plans": service.plans.prefetch_related("products").order_by("pk"),
@@ -116,9 +112,7 @@ def subscribe(request: AccountRequest, account_slug: str, service_slug: str) -> 
     """Choose one of the account's applications, or make one first; then it may call the service."""
     service = get_offered(request, account_slug, service_slug)
     if not can_maintain(request.user, request.account.pk):
-        raise PermissionDenied(
-            f"Subscribing to services needs the role maintainer in {request.account}. Ask an owner of that account."
-        )
+        raise refused("Subscribing to services needs the role maintainer", request.account)
     version = get_version(request, service)
     initial = {"application": request.GET.get("application")}
     form = SubscribeForm(request.POST or None, account=request.account, version=version, initial=initial)

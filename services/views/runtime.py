@@ -16,9 +16,7 @@ from portal.accounts.requests import AccountRequest
 from services import rules, runtimes, variables
 from services.forms import OperationForm, VariableForm
 from services.models import Service, ServiceVersion
-from services.views import chosen_version, get_service, get_version, shell
-
-NUMBERS_SHOWN = 100
+from services.views import chosen_version, get_service, get_version, numbers, shell
 
 
 @login_required
@@ -87,7 +85,7 @@ def _page(
     """The page, or its part with the variables, with the form that was refused, if one was."""
     context = shell(request, service, "runtime") | {
         "chosen": version,
-        "numbers": service.versions.order_by("-id").values_list("number", flat=True)[:NUMBERS_SHOWN],
+        "numbers": numbers(service.versions.all()),
         "default_interpreter": next(iter(runtimes.interpreters()), ""),
         "operation": operation or OperationForm(version=version),
         "done": done,

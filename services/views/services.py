@@ -12,20 +12,19 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
-from django.views.decorators.vary import vary_on_headers
 
 from portal.accounts.actors import Actor
 from portal.accounts.requests import AccountRequest
+from portal.accounts.rules import refused
 from portal.lib import markdown, pagination
 from services import publishing, rules, subscriptions
 from services import template as project_template
-from services.forms import DESCRIPTION_MAX, ServiceForm, SettingsForm
+from services.forms import DESCRIPTION_MAX_CHARACTERS, ServiceForm, SettingsForm
 from services.models import Build, BuildStatus, Service, ServiceVersion
 from services.subscriptions import TakesAway
-from services.views import fingerprint, get_service, go, live, refused, shell
+from services.views import NEEDS, fingerprint, get_service, go, live, shell, typed_query
 from services.views.publication import confirm
 
-QUERY_MAX = 100  # SQLite refuses to look for a text that is very long
 TEMPLATE_COMMANDS = """\
 unzip mercato-template.zip -d my-service
 cd my-service
@@ -36,10 +35,9 @@ zip -r ../my-service.zip .
 
 @login_required
 @require_GET
-@vary_on_headers("HX-Request")
 def index(request: AccountRequest) -> HttpResponse:
     """My services with the state of their newest build; live while one is being made."""
-    query = request.GET.get("q", "").strip()[:QUERY_MAX]
+    query = typed_query(request)
     listed = _listed(Service.objects.visible_to(request.account), query)
     page: pagination.Page[Any] = pagination.newest_first(listed, query=request.GET)
     context = {
@@ -83,7 +81,7 @@ def _widest_state() -> Case:
 def create(request: AccountRequest) -> HttpResponse:
     """A new service: from the template to an upload. It goes on at the log of the first build."""
     if not rules.can_create(request.user, request.account):
-        raise refused(rules.can_create, request.account)
+        raise refused(NEEDS[rules.can_create], request.account)
     form = ServiceForm(request.POST or None, request.FILES or None)
     if form.is_valid() and (service := form.create(account=request.account, by=Actor.of(request))):
         return go(request, newest_build_url(service))
@@ -107,13 +105,12 @@ def template(request: AccountRequest) -> HttpResponse:
 @require_POST
 def preview_description(request: AccountRequest) -> HttpResponse:
     """Markdown as the page of the service will show it."""
-    text = request.POST.get("description", "")[:DESCRIPTION_MAX]
+    text = request.POST.get("description", "")[:DESCRIPTION_MAX_CHARACTERS]
     return render(request, "services/_description.html", {"html": markdown.render(text)})
 
 
 @login_required
 @require_GET
-@vary_on_headers("HX-Request")
 def detail(request: AccountRequest, service_id: UUID) -> HttpResponse:
     """The overview of a service."""
     service = get_service(request, service_id)
@@ -125,7 +122,6 @@ def detail(request: AccountRequest, service_id: UUID) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "POST"])
-@vary_on_headers("HX-Request")
 def settings(request: AccountRequest, service_id: UUID) -> HttpResponse:
     """Name, summary and description; and the end of the service."""
     can = rules.can_edit if request.method == "POST" else rules.can_view

@@ -10,7 +10,6 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
-from django.views.decorators.vary import vary_on_headers
 
 from portal.accounts.actors import Actor
 from portal.accounts.requests import AccountRequest
@@ -23,7 +22,6 @@ from services.views import fingerprint, get_service, get_version, go, live, shel
 
 @login_required
 @require_GET
-@vary_on_headers("HX-Request")
 def index(request: AccountRequest, service_id: UUID) -> HttpResponse:
     """Every version with the state of its newest build, newest first."""
     service = get_service(request, service_id)

@@ -135,3 +135,16 @@ def test_it_names_endpoint_and_key_and_reads_a_long_input_from_a_file(make, lang
     assert "SECRET_ACCESS_KEY" in text
     assert "input.json" in text
     assert "999" not in text
+
+
+@pytest.mark.parametrize("language", snippets.LANGUAGES)
+def test_every_input_of_the_service_is_in_it(make, language):
+    subscription = make({})
+    version = subscription.version
+    document = json.loads(version.openapi)
+    body = document["paths"]["/"]["post"]["requestBody"]["content"]["application/json"]
+    body["schema"]["properties"] |= {"matrix": {"type": "array", "items": {"type": "integer"}}, "shots": {"default": 7}}
+    version.openapi = json.dumps(document)
+    text = snippets.LANGUAGES[language][2](subscription)
+    assert '"matrix": [' in text
+    assert '"shots": 7' in text

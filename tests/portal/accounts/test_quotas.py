@@ -35,7 +35,7 @@ def test_members_see_limits_and_use(client, provider, teammate):
     JobFactory(account=account)
     client.force_login(provider)
     page = " ".join(client.get(reverse("limits")).content.decode().split())
-    for said in ("2.0 KB", "30 days", "Jobs that wait", ">7<", ">1<"):
+    for said in ("2 KiB", "30 days", "Jobs that wait", ">7<", ">1<"):
         assert said in page.replace("> ", ">").replace(" <", "<"), said
 
 

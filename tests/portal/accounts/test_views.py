@@ -120,7 +120,7 @@ def test_the_operator_makes_an_organization(client, admin_user, provider):
     response = client.post(reverse("admin:accounts_account_add"), {"slug": "acme", "name": "Acme", **members})
     assert response.status_code == 302, response.context["errors"]
     account = provider.memberships.get(account__slug="acme").account
-    assert not account.is_personal
+    assert account.kind == account.Kind.ORGANIZATION
     assert client.get(reverse("admin:accounts_account_change", args=[account.pk])).status_code == 200
 
 

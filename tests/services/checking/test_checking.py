@@ -1,7 +1,10 @@
 """The child is real. A hostile schema costs it its life, and a test two seconds."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -180,6 +183,18 @@ def test_a_child_that_was_killed_is_replaced():
     for child in process._idle:
         child.process.send_signal(signal.SIGKILL)
         child.process.wait()
+    assert places(check(description({"type": "string"}), data=1)) == ["/data"]
+
+
+def test_a_process_that_is_forked_lets_go_of_the_children_in_silence(monkeypatch):
+    assert places(check(description({"type": "string"}), data=1)) == ["/data"]
+    assert process._idle
+    reader, writer = os.pipe()
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: os.write(writer, repr(told.exc_value).encode()))
+    subprocess.run(["true"], preexec_fn=lambda: None, check=True)  # what forks as Python does, hooks and all
+    os.close(writer)
+    with os.fdopen(reader, "rb") as told:
+        assert told.read() == b""
     assert places(check(description({"type": "string"}), data=1)) == ["/data"]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services import contracts
 from services.contracts.docstrings import documented
 from services.contracts.signature import read_annotation, read_signature
-from tests.services.test_contracts import source_of
+from tests.services.contracts.conftest import source_of
 
 MODELS = '''
 from enum import Enum

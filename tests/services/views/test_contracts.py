@@ -85,6 +85,8 @@ def test_each_operation_has_a_call_to_copy(client, url, service):
     page = html.unescape(client.get(url).content.decode())
     assert f'curl -sS -X PUT "{endpoint(service.versions.latest("id"))}/$ID/cancel"' in page
     assert page.count('-H "Authorization: Bearer $TOKEN"') == 2 * 7, "in the text and in its button"
+    for variable in ("$TOKEN", "$ID"):
+        assert page.count(f"<code>{variable}</code>") == 1, "what it stands for, once above all calls"
 
 
 def test_nothing_of_a_description_leaves_its_quotes_in_a_call(client, url, service):

@@ -48,7 +48,7 @@ def test_the_form_is_filled_from_the_latest_version(client, new_version, version
 
 def test_new_resources_keep_the_source(client, new_version, service, version):
     response = client.post(new_version, resources(number="1.1.0"))
-    newest = service.latest_version()
+    newest = service.versions.latest("id")
     assert response.url == reverse("services:build", args=[service.pk, newest.builds.get().pk])
     assert (newest.number, newest.memory_mib) == ("1.1.0", 1536)
     assert newest.source_sha256 == version.source_sha256
@@ -56,7 +56,7 @@ def test_new_resources_keep_the_source(client, new_version, service, version):
 
 def test_a_new_zip_is_a_new_source(client, new_version, service, version):
     client.post(new_version, resources(number="2.0.0") | {"upload": zip_upload("next.zip")}, headers=HTMX)
-    newest = service.latest_version()
+    newest = service.versions.latest("id")
     assert (newest.number, newest.source_name) == ("2.0.0", "next.zip")
     assert newest.source_sha256 != version.source_sha256
 
@@ -81,7 +81,7 @@ def test_a_network_that_is_no_longer_allowed_does_not_lock_the_form(client, new_
     version.network = "open"
     version.save()
     assert client.post(new_version, resources(number="1.1.0")).status_code == 302
-    assert service.latest_version().network == "none"
+    assert service.versions.latest("id").network == "none"
 
 
 def test_rebuilding_resolves_afresh_and_goes_on_at_the_build(client, service, build):
