@@ -133,11 +133,10 @@ def _filled(template: str, subscription: Subscription, **texts: str) -> str:
 
 def _example(version: ServiceVersion) -> dict[str, Any] | None:
     """The input that the API description gives as an example; None where it is too long to be read here."""
-    texts = contracts.example_input(contracts.load(version.openapi))
-    if sum(map(len, texts)) > INPUT_SHOWN_MAX_CHARACTERS:
+    inputs = contracts.inputs_of(contracts.load(version.openapi))
+    if sum(len(each.example) for each in inputs) > INPUT_SHOWN_MAX_CHARACTERS:
         return None
-    data, params = map(json.loads, texts)
-    return {"data": data, "params": params}
+    return {each.name: json.loads(each.example) for each in inputs if each.example}
 
 
 def _json(value: Any) -> str:

@@ -24,8 +24,8 @@ def bearer(request: HttpRequest) -> str:
         raise _refusal("", "The request has no access token, and this address needs one")
     scheme = given.partition(" ")[0].lower()
     if scheme == "bearer":
-        raise _refusal("invalid_request", "The Authorization header does not hold one token behind the word Bearer")
-    raise _refusal("invalid_request", "The Authorization header has another scheme than Bearer")
+        raise _refusal("invalid_token", "The Authorization header does not hold one token behind the word Bearer")
+    raise _refusal("", "The Authorization header has another scheme than Bearer")
 
 
 def live(found: QuerySet[AccessToken], token: str) -> QuerySet[AccessToken]:
@@ -46,7 +46,8 @@ def require_live(token: str) -> None:
 
 
 def _refusal(error: str, what: str) -> Problem:
-    # RFC 6750 §3.1: who sent no token at all is told no error code, only how to authenticate.
+    # RFC 6750 §3.1: who sent no token, or tried another way, is told no error code, only how to authenticate; one
+    # that is malformed is an invalid token, since an invalid request would be a 400.
     named = f', error="{error}", error_description="{what}."' if error else ""
     return Problem(
         "invalid_token",

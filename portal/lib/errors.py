@@ -1,16 +1,21 @@
 """What goes wrong at the machine-facing side, as problem+json (RFC 9457). docs/errors.md documents each code."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any
 
 import orjson
 from django.http import HttpRequest, HttpResponse
 from django.utils.encoding import escape_uri_path
+from django.views.decorators.csrf import csrf_exempt
 
+from portal.lib.bodies import drain
 from portal.lib.requests import request_id
 
 CONTENT_TYPE = "application/problem+json"
 TYPE = "/docs/errors/#{code}"  # a relative reference: resolved against the instance, it opens the documentation
+
+READ_METHODS = ("GET", "HEAD")
 
 # code: (HTTP status, title)
 CODES: Mapping[str, tuple[int, str]] = {
@@ -46,6 +51,7 @@ class Problem(Exception):
 
     def response(self, request: HttpRequest) -> HttpResponse:
         """The answer, with the id by which the server's log knows this request."""
+        drain(request)
         body = {
             "type": TYPE.format(code=self.code),
             "title": self.title,
@@ -61,3 +67,24 @@ class Problem(Exception):
             response.headers[name] = value
         response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def wrong_method(method: str | None, allowed: Sequence[str]) -> Problem:
+    """The refusal of ``method`` at an address that knows those that are ``allowed``."""
+    listed = ", ".join(allowed)
+    return Problem(
+        "method_not_allowed", f"{method} does nothing here. Possible are: {listed}.", headers={"Allow": listed}
+    )
+
+
+def readable_only(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """``view`` for GET and HEAD. What another method gets is a problem, and not the page of a missing CSRF token."""
+
+    @csrf_exempt
+    @wraps(view)
+    def readable(request: HttpRequest) -> HttpResponse:
+        if request.method not in READ_METHODS:
+            return wrong_method(request.method, READ_METHODS).response(request)
+        return view(request)
+
+    return readable

@@ -20,6 +20,13 @@ DIGITS_MAX = 308  # of a whole number: more than that is beyond every float
 LONG_NUMBER = re.compile(rf"[0-9]{{{DIGITS_MAX + 1}}}")
 
 
+# Python's own words are cut short where they stand before a position.
+WORDS = {
+    "Invalid control character at": "a line break or another control character within a text; write it as \\n or \\u…",
+    "Unterminated string starting at": "a text begins here and has no closing quote",
+}
+
+
 class JsonRefused(ValueError):
     """A text that is not taken. ``problem`` begins small and has no full stop; line and column count from 1."""
 
@@ -52,7 +59,7 @@ def decode(content: bytes) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig", errors="replace")
-        raise JsonRefused("the text is not UTF-8", before, len(before)) from None
+        raise JsonRefused("the text is not UTF-8; write it in this encoding", before, len(before)) from None
 
 
 def load(text: str) -> Any:
@@ -238,7 +245,7 @@ def _problems_of_number(token: re.Match[str]) -> Iterator[tuple[int, str]]:
 
 
 def _words(error: json.JSONDecodeError) -> str:
-    return error.msg[:1].lower() + error.msg[1:]
+    return WORDS.get(error.msg, error.msg[:1].lower() + error.msg[1:])
 
 
 def _cut(key: str) -> str:

@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -28,9 +29,16 @@ STREAM_SECONDS_MAX = 600  # then the client comes again, and is authorised again
 CHUNK_MAX_CHARACTERS = 256 * 1024
 POLL_MAX_BYTES = 4 * 1024 * 1024
 
+# Of the connections for live pages and waiting calls, one account holds half at most: the others are for the others.
+SHARE_OF_ACCOUNT = 2
+
 FULL = (
     "This server has no free connection for another live page. The page goes on by asking every few seconds; "
     "close live pages that you do not need, or ask the operator to raise LIVE_STREAMS_MAX."
+)
+SHARE_TAKEN = (
+    "This account has as many live pages and waiting calls open on this server as one account may. Close those that "
+    "are not needed, ask every few seconds instead, or ask the operator to raise LIVE_STREAMS_MAX."
 )
 BROKER_AWAY = "The log cannot be read because the broker does not answer. It is safe; try again in a few seconds."
 
@@ -48,42 +56,43 @@ class Event:
         return b"".join((id_line.encode(), b"event: ", self.name.encode(), b"\ndata: ", self.data, b"\n\n"))
 
 
-def respond(events: Iterable[bytes | None], request: HttpRequest) -> HttpResponseBase:
+def respond(events: Iterable[bytes | None], request: HttpRequest, *, account: object = "") -> HttpResponseBase:
     """Stream ``events``, each one or more encoded events, or None at least every COMMENT_SECONDS where nothing came.
 
-    503 where this process has LIVE_STREAMS_MAX open already: its threads must not all wait for news.
+    503 where this process has LIVE_STREAMS_MAX open already: its threads must not all wait for news. 429 where
+    ``account`` has its share of them.
     """
     if request.method == "HEAD":
         return _headed(HttpResponse(content_type="text/event-stream"))
-    if not _slots.take():
-        return _unavailable(FULL)
-    return _headed(StreamingHttpResponse(_LiveStream(iter(events)), content_type="text/event-stream"))
+    if refusal := _slots.take(str(account)):
+        return _unavailable(refusal, status=429 if refusal == SHARE_TAKEN else 503)
+    return _headed(StreamingHttpResponse(_LiveStream(iter(events), str(account)), content_type="text/event-stream"))
 
 
 @contextmanager
-def place() -> Iterator[bool]:
-    """One of the LIVE_STREAMS_MAX, for a request that waits before it answers; False where none is free."""
-    is_free = _slots.take()
+def place(account: object = "") -> Iterator[bool]:
+    """One of the LIVE_STREAMS_MAX, for a request that waits before it answers; False where none is free for it."""
+    is_free = not _slots.take(str(account))
     try:
         yield is_free
     finally:
         if is_free:
-            _slots.release()
+            _slots.release(str(account))
 
 
 def log_response(
-    request: HttpRequest, kind: str, id: UUID | str, attempt: int, *, live: bool = True
+    request: HttpRequest, kind: str, id: UUID | str, attempt: int, *, live: bool = True, account: object = ""
 ) -> HttpResponseBase:
     """A log as events ``chunk``, ``gap``, ``status`` (and what else its writer tells) and ``end``. See docs/logs.md.
 
     It goes on behind the header ``Last-Event-ID``, else ``?after=``. With ``?poll=1``, it answers with what there is
-    as JSON. ``live=False``: a log that nobody began ends at once, because nobody will.
+    as JSON. ``live=False``: a log that nobody began ends at once, because nobody will. ``account``: see `respond`.
     """
     given = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
     log = _LogEvents(kind, id, attempt, given=given, live=live)
     if request.GET.get("poll"):
         return _poll(log)
-    return respond(log.encoded(), request)
+    return respond(log.encoded(), request, account=account)
 
 
 def log_download(kind: str, id: UUID | str, attempt: int, *, filename: str) -> HttpResponseBase:
@@ -120,22 +129,30 @@ def _end_on_signal(ours: socket.socket, _signals: socket.socket) -> None:
 
 
 class _Slots:
-    """Counts the open streams of this process."""
+    """Counts the open streams of this process, and those of each account that is named."""
 
     def __init__(self) -> None:
         self.taken = 0
+        self._of: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def take(self) -> bool:
+    def take(self, account: str) -> str:
+        """Why there is none, in words; empty for one that is to be released."""
         with self._lock:
             if self.taken >= settings.LIVE_STREAMS_MAX or logstream.closing.is_set():
-                return False
+                return FULL
+            if account and self._of[account] >= max(1, settings.LIVE_STREAMS_MAX // SHARE_OF_ACCOUNT):
+                return SHARE_TAKEN
             self.taken += 1
-            return True
+            self._of[account] += 1
+            return ""
 
-    def release(self) -> None:
+    def release(self, account: str) -> None:
         with self._lock:
             self.taken -= 1
+            self._of[account] -= 1
+            if not self._of[account]:
+                del self._of[account]
 
 
 _slots = _Slots()
@@ -144,8 +161,9 @@ _slots = _Slots()
 class _LiveStream:
     """The body of an open stream. A class, because closing a generator that never began would not free its slot."""
 
-    def __init__(self, events: Iterator[bytes | None]) -> None:
+    def __init__(self, events: Iterator[bytes | None], account: str) -> None:
         self._events = events
+        self._account = account
         self._ends_at = 0.0
         self._closed = False
 
@@ -169,7 +187,7 @@ class _LiveStream:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            _slots.release()
+            _slots.release(self._account)
             if (close := getattr(self._events, "close", None)) is not None:
                 with suppress(ValueError):  # another thread is in it, and ends it at its next step
                     close()
@@ -320,10 +338,10 @@ def _headed(response: HttpResponseBase) -> HttpResponseBase:
     return response
 
 
-def _unavailable(text: str) -> HttpResponse:
+def _unavailable(text: str, *, status: int = 503) -> HttpResponse:
     return HttpResponse(
         text,
-        status=503,
+        status=status,
         content_type="text/plain; charset=utf-8",
         headers={"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"},
     )

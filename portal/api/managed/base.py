@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from portal.api.authentication import bearer
 from portal.api.managed.access import Endpoint
-from portal.lib.errors import Problem
+from portal.lib.errors import Problem, wrong_method
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +47,7 @@ class GatewayView(APIView):
         name = (request.method or "").lower()
         handler = getattr(self, name, None) if name in METHODS else None
         if handler is None:
-            allowed = [method.upper() for method in METHODS if hasattr(self, method)]
-            raise Problem(
-                "method_not_allowed",
-                f"{request.method} does nothing here. Possible are: {', '.join(allowed)}.",
-                headers={"Allow": ", ".join(allowed)},
-            )
+            raise wrong_method(request.method, [method.upper() for method in METHODS if hasattr(self, method)])
         return handler
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 
 from jobs import inputs, submission
 from jobs.models import FINAL, Job, JobInterim, JobTag, Status
@@ -160,11 +160,12 @@ class InterimResultsView(GatewayView):
     def get(self, request: HttpRequest, endpoint: Endpoint, id: str) -> HttpResponse:
         """What the code announced before its end, newest last."""
         found = find(endpoint, id)
-        rows = JobInterim.objects.filter(job=found.execution.id, attempt=found.attempt).order_by("number")
+        limit = _limit(_single(request.GET, "limit"))
+        rows = JobInterim.objects.filter(job=found.execution.id, attempt=found.attempt).order_by("-number")[:limit]
         return respond(
             [
                 {"number": row.number, "createdAt": _time(row.created_at), "result": orjson.Fragment(row.content)}
-                for row in rows
+                for row in reversed(rows)
             ]
         )
 
@@ -200,17 +201,16 @@ class ListQuery(NamedTuple):
         given = request.GET
         if not given:
             return cls()
-        limit = given.get("limit", str(LIMIT_DEFAULT))
-        if not (limit.isascii() and limit.isdigit() and len(limit) <= 4 and 1 <= int(limit) <= LIMIT_MAX):
-            raise _unreadable("limit", f"a number from 1 to {LIMIT_MAX}")
-        status = given.get("status", "")
-        if "status" in given and status not in MEANT:
+        limit, status, tag, before = (_single(given, name) for name in ("limit", "status", "tag", "before"))
+        if status is not None and status not in MEANT:
             raise _unreadable("status", f"one of {', '.join(MEANT)}")
+        if tag == "":
+            raise _unreadable("tag", "a tag that executions were started with")
         try:
-            before = UUID(given["before"]) if "before" in given else None
+            earlier = None if before is None else UUID(before)
         except ValueError:
             raise _unreadable("before", "the id of an execution, as the link to the next page has it") from None
-        return cls(int(limit), status, given.get("tag", "")[: TAG_MAX_CHARACTERS + 1], before)
+        return cls(_limit(limit), status or "", (tag or "")[: TAG_MAX_CHARACTERS + 1], earlier)
 
     def find(self, caller: Caller) -> list[Execution]:
         """The executions of ``caller``, newest first, and one more where there is a next page."""
@@ -298,6 +298,23 @@ def _idempotency_key(request: HttpRequest) -> str:
     if key == "":
         raise Problem("invalid_request", submission.KEY_WANTED)
     return key or ""
+
+
+def _single(given: QueryDict, name: str) -> str | None:
+    """The parameter ``name``. Raises Problem where it is there more than once: nobody knows which one is meant."""
+    values = given.getlist(name)
+    if len(values) > 1:
+        raise _unreadable(name, "there once")
+    return values[0] if values else None
+
+
+def _limit(given: str | None) -> int:
+    """How many to answer with. Raises Problem."""
+    if given is None:
+        return LIMIT_DEFAULT
+    if not (given.isascii() and given.isdigit() and len(given) <= 4 and 1 <= int(given) <= LIMIT_MAX):
+        raise _unreadable("limit", f"a number from 1 to {LIMIT_MAX}")
+    return int(given)
 
 
 def _unreadable(name: str, wanted: str) -> Problem:

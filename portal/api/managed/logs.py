@@ -9,7 +9,7 @@ import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from redis.exceptions import RedisError
 
-from jobs.models import FINAL
+from jobs.models import FINAL, Job
 from portal.api.managed import executions, schema
 from portal.api.managed.access import Endpoint, subscriptions
 from portal.api.managed.base import GatewayView
@@ -85,7 +85,10 @@ def _array(batches: Iterator[list[dict[str, Any]]]) -> Iterator[bytes]:
 
 def _followed(request: HttpRequest, endpoint: Endpoint, name: LogName, start: Place, *, live: bool) -> HttpResponseBase:
     events = _events(name, start, live=live or logstream.exists(*name))
-    response = sse.respond(_while_allowed(events, endpoint), request)
+    account = Job.objects.values_list("account_id", flat=True).get(pk=name[1])
+    response = sse.respond(_while_allowed(events, endpoint), request, account=account)
+    if response.status_code == 429:
+        raise Problem("too_many_requests", sse.SHARE_TAKEN, headers=RETRY)
     if response.status_code != 200:
         raise Problem(
             "unavailable",

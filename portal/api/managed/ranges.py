@@ -4,8 +4,8 @@ import re
 
 from portal.lib.errors import Problem
 
-# More digits than any file has bytes; Python refuses to read thousands.
-SPECIFIER = re.compile(r"\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCII)
+# As many digits as the largest number of a client has, and more; Python refuses to read thousands.
+SPECIFIER = re.compile(r"\s*(\d{0,40})\s*-\s*(\d{0,40})\s*", re.ASCII)
 
 
 def parse(header: str, size: int) -> tuple[int, int] | None:

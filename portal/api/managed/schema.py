@@ -8,14 +8,13 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer2, OpenApiYamlRenderer2
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 
-from portal.lib.errors import CODES, CONTENT_TYPE
+from portal.lib.errors import CODES, CONTENT_TYPE, readable_only
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -61,7 +60,7 @@ class ExecutionOutput(serializers.Serializer):
     applicationId = serializers.UUIDField()  # noqa: N815
     tags = serializers.ListField(child=serializers.CharField())
     progress = ProgressOutput(required=False, help_text="while it runs, if its code says so")
-    _links = ExecutionLinksOutput()
+    _links = ExecutionLinksOutput(label="Links")
 
 
 @extend_schema_serializer(component_name="InterimResult")
@@ -139,6 +138,9 @@ ENDPOINT = [
     _path("version", "the number of the version"),
 ]
 EXECUTION = OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH, description="the id of the execution")
+LIMIT = OpenApiParameter(
+    "limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}, description="the newest so many"
+)
 PREFER = OpenApiParameter(
     "Prefer",
     OpenApiTypes.STR,
@@ -164,10 +166,12 @@ PROBLEMS: Mapping[int, str] = {
     415: "The body is no JSON",
     416: "The file does not have this range",
     422: "The Idempotency-Key belongs to another request",
+    429: "As many executions of the account wait, or live logs of it are open, as may; nothing was accepted",
     500: "Something broke on our side",
     503: "The server cannot answer now",
 }
-ALWAYS = (400, 401, 404, 500)
+ALWAYS = (400, 401, 404, 500, 503)
+LATER = (429, 503)
 
 
 def _described(
@@ -175,11 +179,15 @@ def _described(
     *,
     answers: Mapping[Any, Any],
     problems: tuple[int, ...] = (),
+    later: tuple[int, ...] = LATER,
     parameters: tuple[OpenApiParameter, ...] = (),
     **options: Any,
 ) -> Callable[[Handler], Handler]:
     refused = sorted({*ALWAYS, *problems})
-    headers = [_header("WWW-Authenticate", "how to authenticate (RFC 6750)", 401)]
+    headers = [
+        _header("WWW-Authenticate", "how to authenticate (RFC 6750)", 401),
+        _header("Retry-After", "seconds until it is worth asking again", *(set(later) & set(refused))),
+    ]
     return extend_schema(
         operation_id=name,
         tags=["gateway"],
@@ -196,9 +204,9 @@ list_executions = _described(
     "list_executions",
     summary="List the executions of this application, newest first",
     parameters=(
-        OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
+        LIMIT,
         OpenApiParameter("status", OpenApiTypes.STR, enum=STATUSES),
-        OpenApiParameter("tag", OpenApiTypes.STR, description="those that were started with this tag"),
+        OpenApiParameter("tag", {"type": "string", "minLength": 1}, description="those started with this tag"),
         OpenApiParameter("before", OpenApiTypes.UUID, description="those older than this one; `Link` has it"),
         _header("Link", 'the next page: `<…>; rel="next"`; none on the last', 200),
     ),
@@ -220,7 +228,7 @@ start_execution = _described(
         _header("Preference-Applied", APPLIED, 201),
     ),
     answers={201: OpenApiResponse(ExecutionOutput, "The execution is accepted, and will not be lost")},
-    problems=(403, 413, 415, 422, 503),
+    problems=(403, 413, 415, 422, 429),
 )
 get_execution = _described(
     "get_execution",
@@ -231,8 +239,9 @@ get_execution = _described(
 get_result = _described(
     "get_result",
     summary="The result of an execution, or why there is none",
-    parameters=(EXECUTION, _header("Retry-After", "seconds until it is worth asking again", 404)),
+    parameters=(EXECUTION,),
     answers={(200, "application/json"): OpenApiResponse(RESULT, "The execution has ended")},
+    later=(404, *LATER),
 )
 get_result_file = _described(
     "get_result_file",
@@ -250,6 +259,7 @@ get_result_file = _described(
         (206, "*/*"): OpenApiResponse(FILE, "The range of the file"),
     },
     problems=(416,),
+    later=(404, *LATER),
 )
 get_log = _described(
     "get_log",
@@ -265,12 +275,12 @@ get_log = _described(
             OpenApiTypes.STR, "The lines as events `line` as they come, and `end` behind the last"
         ),
     },
-    problems=(503,),
+    problems=(429,),
 )
 list_interim_results = _described(
     "list_interim_results",
     summary="What the code of an execution announced before its end, newest last",
-    parameters=(EXECUTION,),
+    parameters=(EXECUTION, LIMIT),
     answers={200: OpenApiResponse(InterimResultOutput(many=True), "The newest 20; an empty list where there are none")},
 )
 cancel_execution = _described(
@@ -291,13 +301,13 @@ def only_gateway(endpoints: list[tuple[str, str, str, Any]]) -> list[tuple[str, 
     ]
 
 
-@require_safe
+@readable_only
 def openapi_json(request: HttpRequest) -> HttpResponse:
     """The description, for anybody."""
     return HttpResponse(_document()[0], content_type="application/json")
 
 
-@require_safe
+@readable_only
 def openapi_yaml(request: HttpRequest) -> HttpResponse:
     """The same as YAML."""
     return HttpResponse(_document()[1], content_type="application/yaml")

@@ -1,5 +1,6 @@
 """`Prefer: wait=N` (RFC 7240): an answer that waits for the end of an execution. The news of its log wake it."""
 
+import math
 import re
 import time
 from uuid import UUID
@@ -25,11 +26,12 @@ def preferred_seconds(request: HttpRequest) -> int:
 
 
 def has_waited_for_end(job_id: UUID, attempt: int, seconds: float) -> bool:
-    """Wait until the job has ended, at most ``seconds``. False, and at once, where too many wait already.
+    """Wait until the job has ended, at most ``seconds``. False, and at once, where too many wait already, in all or of
+    its account.
 
     Holds no database connection while it waits.
     """
-    with sse.place() as is_free:
+    with sse.place(Job.objects.values_list("account_id", flat=True).get(pk=job_id)) as is_free:
         if not is_free:
             return False
         deadline = time.monotonic() + seconds
@@ -48,9 +50,16 @@ def has_waited_for_end(job_id: UUID, attempt: int, seconds: float) -> bool:
 
 def _wait_for_news(kind: str, id: UUID, attempt: int, *, after: str, seconds: float) -> None:
     """Wait until the log tells a new status or its end."""
-    until, block = time.monotonic() + seconds, min(seconds, BLOCK_SECONDS)
-    for entries in logstream.read_batches(kind, id, attempt, after=after, block_seconds=block):
-        if any(entry.event in (logstream.END, "status") for entry in entries) or time.monotonic() >= until:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        block = left / math.ceil(left / BLOCK_SECONDS)  # the last one ends when the time does
+        for entries in logstream.read_batches(kind, id, attempt, after=after, block_seconds=block):
+            if any(entry.event in (logstream.END, "status") for entry in entries) or time.monotonic() >= until:
+                return
+            if entries:
+                after = entries[-1].id
+                break  # another block would begin now, and end too late
+        else:
             return
 
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest, UnreadablePostError
 from oauthlib.oauth2.rfc6749.errors import InvalidRequestError
 
 from portal.accounts.issuing import Sent, UnknownClient
+from portal.lib import bodies
 from portal.lib.buckets import client_address
 
 FORM = "application/x-www-form-urlencoded"
@@ -69,16 +70,15 @@ def _parameters(request: HttpRequest) -> dict[str, str]:
 
 
 def _body(request: HttpRequest) -> bytes:
-    if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
-        raise InvalidRequestError("The body comes in chunks. Send it whole, with a Content-Length.")
-    if int(request.META.get("CONTENT_LENGTH") or 0) > BODY_MAX_BYTES:
+    announced = int(request.META.get("CONTENT_LENGTH") or 0)
+    try:
+        body = b"" if announced > BODY_MAX_BYTES else bodies.stream(request).read(BODY_MAX_BYTES + 1)
+    except UnreadablePostError:
+        raise InvalidRequestError("The body broke off. Send the request again.") from None
+    if max(announced, len(body)) > BODY_MAX_BYTES:
         raise InvalidRequestError(
             f"The body is larger than {BODY_MAX_BYTES} bytes. Send the parameters of RFC 6749 only."
         )
-    try:
-        body = request.body
-    except UnreadablePostError:
-        raise InvalidRequestError("The body broke off. Send the request again.") from None
     if body and request.content_type not in ("", FORM):
         raise InvalidRequestError(f"The body is no form. Send the parameters as Content-Type {FORM}, not as JSON.")
     return body

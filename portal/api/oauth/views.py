@@ -3,23 +3,29 @@
 Plain functions, because a request of them has to cost milliseconds.
 """
 
+import logging
 from collections.abc import Callable
 from http import HTTPStatus
 
 import orjson
 from django.conf import settings
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_safe
 from oauthlib.oauth2.rfc6749.errors import OAuth2Error
 
 from portal.accounts import issuing
 from portal.accounts.issuing import Answer, Sent
 from portal.api.oauth.reading import read
+from portal.lib.bodies import drain
+from portal.lib.errors import readable_only
+
+log = logging.getLogger(__name__)
 
 METHODS = ("client_secret_basic", "client_secret_post")
 METADATA_SECONDS = 3600
+AWAY_RETRY_SECONDS = 5
 
 
 @csrf_exempt
@@ -40,8 +46,7 @@ def introspect(request: HttpRequest) -> HttpResponse:
     return _respond(request, issuing.introspect)
 
 
-@csrf_exempt
-@require_safe
+@readable_only
 def metadata(request: HttpRequest) -> HttpResponse:
     """Where everything is and what it can do (RFC 8414)."""
     facts = {
@@ -70,7 +75,14 @@ def _respond(request: HttpRequest, act: Callable[[Sent], Answer]) -> HttpRespons
             answer = act(read(request))
         except OAuth2Error as error:
             answer = Answer(error.headers, error.json, error.status_code)
+        except OperationalError:
+            log.warning("The database does not answer.", exc_info=True)
+            answer = _away()
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        drain(request)
     response = HttpResponse(answer.body, status=answer.status, content_type="application/json")
+    if not answer.body:
+        del response["Content-Type"]  # nothing is no JSON, and clients that read by the type would choke on it
     for name, value in answer.headers.items():
         response[name] = value
     response["Cache-Control"], response["Pragma"] = "no-store", "no-cache"
@@ -78,11 +90,20 @@ def _respond(request: HttpRequest, act: Callable[[Sent], Answer]) -> HttpRespons
 
 
 def _not_post() -> Answer:
-    body = {
-        "error": "invalid_request",
-        "error_description": "This address takes POST only. Send the parameters as a form in the body of a POST.",
-    }
-    return Answer({"Allow": "POST"}, orjson.dumps(body).decode(), HTTPStatus.METHOD_NOT_ALLOWED)
+    what = "This address takes POST only. Send the parameters as a form in the body of a POST."
+    return _refusal("invalid_request", what, HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "POST"})
+
+
+def _away() -> Answer:
+    # RFC 6749 has this code for another endpoint only, and none at all for this one.
+    what = "The database does not answer, as when it restarts. Ask again in a few seconds."
+    headers = {"Retry-After": str(AWAY_RETRY_SECONDS)}
+    return _refusal("temporarily_unavailable", what, HTTPStatus.SERVICE_UNAVAILABLE, headers)
+
+
+def _refusal(error: str, description: str, status: int, headers: dict[str, str]) -> Answer:
+    body = {"error": error, "error_description": description}
+    return Answer(headers, orjson.dumps(body).decode(), status)
 
 
 def _address(name: str, *args: str) -> str:

@@ -38,7 +38,7 @@ class Command(BaseCommand):
         for name, words in SWITCHES.items():
             parser.add_argument(f"--{name}", action=BooleanOptionalAction, default=None, help=words)
         parser.add_argument("--concurrency", type=int, metavar="N", help="how many jobs run at once; 0: no limit")
-        parser.add_argument("--publish", choices=publication.SCOPES, help="publish it once it is built")
+        parser.add_argument("--publish", choices=[*map(str, publication.SCOPES)], help="publish it once it is built")
         parser.add_argument("--subscribe", metavar="ACCESS_KEY_ID", help="subscribe this application to it")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -130,6 +130,9 @@ def _offer(imported: Imported, application: Application | None, scope: str | Non
             )
             if subscription.version_id != version.pk:
                 subscriptions.upgrade(subscription=subscription, by=subscriber, version=version)
+    except subscriptions.TakesAway as error:
+        page = settings.PUBLIC_URL + imported.service.get_absolute_url()
+        return f"{error.what} {error.affects} Confirm it on its page, {page}, or keep things as they are."
     except ValidationError as error:
         return "\n".join(error.messages)
     return ""

@@ -54,6 +54,7 @@ def test_a_foreign_host_is_a_problem_that_tells_nothing_about_settings(caller):
     answer = caller.get(Host="evil.example")
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
     assert "ALLOWED_HOSTS" not in answer.content.decode()
+    assert "Call it at http://localhost:8000." in answer.json()["detail"]
 
 
 def test_a_breakdown_is_a_problem_with_the_id_of_the_log(caller, caplog):

@@ -12,7 +12,7 @@ from jobs import logs
 from jobs.models import Job, JobInterim, JobTag
 from portal.accounts import quotas
 from portal.api.managed import waiting
-from portal.lib import sse
+from portal.lib import logstream, sse
 from portal.lib.logstream import LogWriter
 from services.checking import process
 from services.models import ServiceVersion
@@ -156,7 +156,11 @@ def test_a_tag_finds_those_of_this_application_only(caller, sibling):
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=1001", "limit=x", "limit=", "limit=٣", "status=UNKNOWN", "status=", "before=x", "before="],
+    [
+        *("limit=0", "limit=1001", "limit=x", "limit=", "limit=٣", "limit=1&limit=1"),
+        *("status=UNKNOWN", "status=", "status=FAILED&status=RUNNING"),
+        *("tag=", "tag=a&tag=b", "before=x", "before="),
+    ],
 )
 def test_what_a_list_cannot_be_asked_for(caller, query):
     answer = caller.get(f"?{query}")
@@ -344,6 +348,20 @@ def test_an_answer_waits_no_longer_than_asked(caller):
     assert answer["Preference-Applied"] == "wait=1"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_news_in_the_meantime_do_not_make_the_wait_longer(caller, monkeypatch):
+    job = caller.job(status="RUNNING")
+    blocks, read = [], logstream.read_batches
+    monkeypatch.setattr(
+        logstream, "read_batches", lambda *name, **how: (blocks.append(how["block_seconds"]), read(*name, **how))[1]
+    )
+    writer = LogWriter(*job.log_name())
+    writer.write("out", b"something\n")
+    waiting._wait_for_news(*job.log_name(), after="", seconds=0.5)  # finds that at once
+    assert len(blocks) == 2
+    assert blocks[1] < blocks[0] <= 0.5
+
+
 def test_nobody_waits_where_too_many_do(caller, settings):
     settings.LIVE_STREAMS_MAX = 0
     answer = caller.post(Prefer="wait=50")
@@ -426,6 +444,10 @@ def test_interim_results_of_the_last_attempt_newest_last(caller):
     ]
     assert b'{"a": 1.50}' in answer.body
     assert caller.get(f"/{caller.job().pk}/interim-results/").json() == []
+    newest = caller.get(f"/{job.pk}/interim-results?limit=1").json()
+    assert [each["number"] for each in newest] == [2]
+    refused = caller.get(f"/{job.pk}/interim-results?limit=0")
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
 
 
 # Limits of the account

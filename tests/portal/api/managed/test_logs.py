@@ -151,6 +151,22 @@ def test_nobody_follows_where_too_many_do(caller, settings):
     assert answer["Retry-After"]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_account_that_has_its_share_of_live_logs_is_told_so(caller, settings):
+    settings.LIVE_STREAMS_MAX = 2
+    job = caller.job()
+    headers = {"Authorization": f"Bearer {caller.token}", "Accept": "text/event-stream"}
+    first = Client(headers=headers).get(f"{caller.path}/{job.pk}/log")
+    answer = caller.get(f"/{job.pk}/log", Accept="text/event-stream")
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_requests")
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer["Retry-After"]
+    assert "Preference-Applied" not in caller.get(f"/{job.pk}", Prefer="wait=50")
+    first.close()
+    assert caller.get(f"/{job.pk}", Prefer="wait=1")["Preference-Applied"] == "wait=1"
+    assert sse._slots.taken == 0
+
+
 @pytest.mark.parametrize("ends", ["secret", "subscription", "application"])
 def test_a_live_log_ends_with_the_right_to_see_it(caller, monkeypatch, ends):
     monkeypatch.setattr(log_views, "RECHECK_SECONDS", 0.0)

@@ -153,6 +153,8 @@ def test_a_type_that_nobody_knows(caller):
         ("bytes=-3", 206, b"789", "bytes 7-9/10"),
         ("bytes=-99", 206, b"0123456789", "bytes 0-9/10"),
         ("bytes=8-99", 206, b"89", "bytes 8-9/10"),
+        (f"bytes=8-{2**64 - 1}", 206, b"89", "bytes 8-9/10"),
+        (f"bytes=-{2**64 - 1}", 206, b"0123456789", "bytes 0-9/10"),
         ("bytes=0-1,3-4", 200, b"0123456789", None),
         ("lines=1-2", 200, b"0123456789", None),
         ("bytes=10-", 416, None, "bytes */10"),
