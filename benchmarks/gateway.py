@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from benchmarks.instance import running
 from benchmarks.load import Load, load, request
 from tests.live_stack import LiveStack, free_port
 
@@ -27,7 +28,7 @@ from django.utils import timezone
 from portal.accounts.models import AccessToken, Application, ApplicationSecret, User
 from portal.lib import tokens
 from services.models import PricingPlan, Service, ServiceVersion, Subscription
-user = User.objects.create_user("benchmark@example.com")
+user = User.objects.create_user("gateway@example.com")
 account, now = user.personal_account, timezone.now()
 service = Service.objects.create(account=account, slug="benchmark", name="Benchmark")
 version = ServiceVersion.objects.create(
@@ -74,27 +75,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="few rows and calls, to see that it works")
     is_smoke = parser.parse_args().smoke
-    few, many, count = (110, 200, 32) if is_smoke else (1_000, 1_000_000, 3_000)
-    stack = LiveStack(DEMO="0", JOB_SLOTS="1")
-    try:
-        stack.start()
+    few, many, count, rounds = (110, 200, 20, 1) if is_smoke else (1_000, 1_000_000, 3_000, 3)
+    with running(DEMO="0", JOB_SLOTS="1") as stack:
         made = json.loads(stack.manage("shell", "--no-imports", "-c", MAKE))
         mine, others = made["applications"]
         job = _fill(stack, mine["subscription"], few)
-        _polls(stack, made["path"], mine["token"], job, count)
+        _polls(stack, made["path"], mine["token"], job, count=count, rounds=rounds)
         lists = {f"{few:,} executions in all": _list(stack.port, made["path"], mine["token"], count // 10)}
         _fill(stack, others["subscription"], many)
         lists[f"{few:,} of {few + many:,}"] = _list(stack.port, made["path"], mine["token"], count // 10)
         lists[f"{many:,} of {few + many:,}"] = _list(stack.port, made["path"], others["token"], count // 10)
-    finally:
-        stack.remove()
     first = next(iter(lists.values()))
     for name, measured in lists.items():
         print(f"list of 100, {name:26} {measured}   × {measured.p50 / first.p50:.2f}")
     print(f"goal: ≤ × {GOAL_LIST}")
 
 
-def _polls(stack: LiveStack, path: str, token: str, job: str, count: int) -> None:
+def _polls(stack: LiveStack, path: str, token: str, job: str, *, count: int, rounds: int) -> None:
     poll = request("GET", f"{path}/{job}", Authorization=f"Bearer {token}")
     bare = request("GET", f"/{job}")
     with _bare(stack, job) as bare_port, _bare(stack, job, BARE_MIDDLEWARE="1") as behind_port:
@@ -102,7 +99,7 @@ def _polls(stack: LiveStack, path: str, token: str, job: str, count: int) -> Non
         servers["status poll, token check"] = (stack.port, poll)
         for connections in CONNECTIONS:
             measured: dict[str, list[Load]] = {name: [] for name in servers}
-            for _ in range(3):  # in turns, so that what else this machine does falls on all
+            for _ in range(rounds):  # in turns, so that what else this machine does falls on all
                 for name, (port, asked) in servers.items():
                     measured[name].append(load(port, asked, connections=connections, count=count))
             best = {name: max(runs, key=lambda run: run.per_second) for name, runs in measured.items()}

@@ -2,6 +2,7 @@
 
 import http.cookiejar
 import json
+import os
 import re
 import statistics
 import time
@@ -9,8 +10,12 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.live_stack import LiveStack
+
+# Tells of an instance for all: JSON with home, port and bootstrap. For tests, which measure nothing.
+RUNNING = "BENCHMARK_INSTANCE"
 
 
 class Client:
@@ -40,10 +45,25 @@ class Client:
 
 
 @contextmanager
+def running(**environment: str) -> Iterator[LiveStack]:
+    """An instance of its own that runs, or the one for all."""
+    if RUNNING in os.environ:
+        found = json.loads(os.environ[RUNNING])
+        stack = LiveStack(Path(found["home"]), port=found["port"], **environment)
+        stack.bootstrap = found["bootstrap"]
+        yield stack
+    else:
+        stack = LiveStack(**environment)
+        try:
+            yield stack.start()
+        finally:
+            stack.remove()
+
+
+@contextmanager
 def instance(**environment: str) -> Iterator[tuple[LiveStack, Client]]:
     """A running instance with its demo built, and the demo's provider signed in."""
-    stack = LiveStack(**environment).start()
-    try:
+    with running(**environment) as stack:
         user = stack.bootstrap["user"]
         client = Client(stack.url)
         client.get("/accounts/login/")
@@ -54,8 +74,6 @@ def instance(**environment: str) -> Iterator[tuple[LiveStack, Client]]:
                 raise SystemExit(f"The demo service was not built in time:\n{stack.log}")
             time.sleep(0.5)
         yield stack, client
-    finally:
-        stack.remove()
 
 
 def import_program(stack: LiveStack, name: str, code: str, *flags: str, requirements: str = "") -> str:

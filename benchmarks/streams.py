@@ -83,6 +83,7 @@ def main() -> None:
         during = milliseconds(lambda: client.get("/jobs/"), times)
         fed, refused = streams.fed(3), streams.refused
         streams.close()
+        client.post(f"/jobs/{job}/cancel/")
     print(f"streams: {count} asked for, {refused} refused, {fed} got a line in the last 3 s")
     for name, taken in (("without", before), ("with them", during)):
         print(f"/jobs/ {name:10} {statistics.median(taken):6.1f} ms p50  {percentile(taken, 95):6.1f} ms p95")

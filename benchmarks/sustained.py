@@ -66,21 +66,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="few jobs in two slots, to see that it works")
     is_smoke = parser.parse_args().smoke
-    count, wheels = (6, 2) if is_smoke else (300, WHEELS)
+    count, wheels, modules = (3, 2, 1) if is_smoke else (300, WHEELS, MODULES)
     counts = (2,) if is_smoke else (1, 4, 16)
     with package_index() as index:
         beside = f"{index.url} {os.environ.get('UV_INDEX', '')}".strip()
         for slots in counts:
             with instance(JOB_SLOTS=str(slots), UV_INDEX=beside) as (stack, _):
-                _jobs(stack, slots, count)
+                _jobs(stack, slots, count, ahead=0 if is_smoke else 2 * slots)
                 if slots == counts[-1]:
-                    _environments(stack, index, wheels)
+                    _environments(stack, index, wheels=wheels, modules=modules)
 
 
-def _jobs(stack: LiveStack, slots: int, count: int) -> None:
+def _jobs(stack: LiveStack, slots: int, count: int, *, ahead: int) -> None:
     for kind, goal in (("cold", 30), ("warm", 60)):
         _import(stack, kind, {"src/program.py": TRIVIAL}, "--warm-start" if kind == "warm" else "--no-warm-start")
-        _sustained(stack, kind, 2 * slots)  # who comes first makes what the others find
+        if ahead:
+            _sustained(stack, kind, ahead)  # who comes first makes what the others find
         rate = _sustained(stack, kind, count)
         bare = _spawns(slots, count) if kind == "cold" else _forks(count)
         print(
@@ -121,10 +122,10 @@ def _forks(count: int) -> float:
     return count / float(done.stdout)
 
 
-def _environments(stack: LiveStack, index: PackageIndex, wheels: int) -> None:
+def _environments(stack: LiveStack, index: PackageIndex, *, wheels: int, modules: int) -> None:
     names = [f"bench_{number}" for number in range(wheels)]
     for name in names:
-        index.add_wheel(name, files={f"{name}/m{number}.py": FUNCTIONS for number in range(MODULES)})
+        index.add_wheel(name, files={f"{name}/m{number}.py": FUNCTIONS for number in range(modules)})
     for kind, bare in zip(("cold", "cached"), _bare_installs(index, names), strict=True):
         files = {"src/program.py": f"{TRIVIAL}# {kind}\n", "requirements.txt": "\n".join(names)}
         _import(stack, f"environment-{kind}", files)

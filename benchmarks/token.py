@@ -7,16 +7,17 @@ import argparse
 import base64
 import json
 
+from benchmarks.instance import running
 from benchmarks.load import load, request
-from tests.live_stack import LiveStack
 
 GOAL_MILLISECONDS = 10
-NO_LIMIT = str(10**9)  # not 0: the buckets are asked as on any server
+# Not 0: the buckets are asked as on any server.
+NO_LIMITS = {"TOKEN_REQUESTS_PER_ADDRESS": str(10**9), "TOKEN_REQUESTS_PER_KEY": str(10**9)}
 MAKE_APPLICATION = """
 import json
 from portal.accounts.models import Application, ApplicationSecret, User
 from portal.lib import tokens
-user = User.objects.create_user("benchmark@example.com")
+user = User.objects.create_user("token@example.com")
 key, secret = tokens.new_token(tokens.ACCESS_KEY_ID), tokens.new_token(tokens.SECRET_ACCESS_KEY)
 application = Application.objects.create(account=user.personal_account, name="Benchmark", access_key_id=key)
 ApplicationSecret.objects.create(application=application, digest=tokens.digest(secret), ending=secret[-4:])
@@ -29,9 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="a few tokens, to see that it works")
     count = 32 if parser.parse_args().smoke else 4_000
-    stack = LiveStack(DEMO="0", TOKEN_REQUESTS_PER_ADDRESS=NO_LIMIT, TOKEN_REQUESTS_PER_KEY=NO_LIMIT)
-    try:
-        stack.start()
+    with running(DEMO="0", **NO_LIMITS) as stack:
         key, secret = json.loads(stack.manage("shell", "--no-imports", "-c", MAKE_APPLICATION))
         asked = request(
             "POST",
@@ -46,8 +45,6 @@ def main() -> None:
                 measured = load(stack.port, what, connections=connections, count=count)
                 print(f"{name:13} {connections:3} connections {measured}", flush=True)
         print(f"goal on an idle machine: POST /token p95 ≤ {GOAL_MILLISECONDS} ms")
-    finally:
-        stack.remove()
 
 
 if __name__ == "__main__":

@@ -39,9 +39,9 @@ POLL_SECONDS = 0.001
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="three jobs of the standard library each")
+    parser.add_argument("--smoke", action="store_true", help="two jobs of the standard library each")
     is_smoke = parser.parse_args().smoke
-    times = 3 if is_smoke else 40
+    times = 2 if is_smoke else 40
     with instance() as (stack, client):
         for name, requirements in list(PACKAGES.items())[: 1 if is_smoke else None]:
             imports = "\n".join(f"import {package}" for package in requirements.split())

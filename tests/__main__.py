@@ -3,12 +3,15 @@
 One lane has what uses a whole instance, then what uses the database of a test, on PostgreSQL; the other has the rest.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO
+
+from tests.live_stack import SHARED
 
 UNCACHED = ("-p", "no:cacheprovider")
 FIRST = (("pytest", "-m", "not stack"),)
@@ -17,7 +20,13 @@ SECOND = (("pytest", "-m", "stack", *UNCACHED), ("tests.postgres", "-m", "postgr
 
 def main() -> int:
     """Run both; what the second prints follows what the first does."""
-    with tempfile.TemporaryFile("w+") as printed, ThreadPoolExecutor(1) as lane:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else hundreds of processes compile all of it again
+    with (
+        tempfile.TemporaryDirectory(prefix="mercato-shared-") as shared,
+        tempfile.TemporaryFile("w+") as printed,
+        ThreadPoolExecutor(1) as lane,
+    ):
+        os.environ[SHARED] = shared
         second = lane.submit(run, SECOND, into=printed)
         code = run(FIRST)
         code_of_second = second.result()

@@ -5,6 +5,7 @@ everything and may change nothing; **consumer** has an account of their own and 
 neither, and gets 404 wherever a test asks. Each is a User with a verified address and the password ``PASSWORD``.
 """
 
+import gc
 import os
 import shutil
 import signal
@@ -46,6 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.stack)
         if names & IN_A_BROWSER:
             item.add_marker(pytest.mark.e2e)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the modules and the thousands of tests, which are there until the end."""
+    gc.freeze()
+    gc.set_threshold(20_000)
 
 
 def pytest_unconfigure() -> None:

@@ -1,5 +1,6 @@
 """One whole instance for tests: the real `manage.py up` on a data folder of its own, driven from outside."""
 
+import fcntl
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import urllib.request
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from functools import cached_property
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,15 @@ from tests.waiting import wait_for
 ROOT = Path(__file__).resolve().parent.parent
 INSTANCE_SETTINGS = ("DATABASE_URL", "REDIS_URL", "RUN_DIR", "SECRET_KEY", "JOBS_HOME", "PUBLIC_URL", "HOST", "DEBUG")
 
+# A folder that all instances of one run of the suite share. tests/__main__.py makes and removes it.
+SHARED = "MERCATO_TESTS_SHARED"
+# What `up` does in an empty data folder: it takes seconds, and a run of the suite starts many instances.
+PREPARE_HOME = """
+from django.core.management import call_command
+from portal.management import static_files
+call_command("migrate", interactive=False, verbosity=0)
+static_files.collect_if_changed()
+"""
 CLEAR_SLOTS = """
 from services.runtimes import sandbox, slots, warm
 for kind in slots.KINDS:
@@ -42,10 +53,13 @@ def free_port() -> int:
 class LiveStack:
     """An instance: ``url``, ``home`` (data folder), ``log`` (what `up` printed), and its processes by name."""
 
-    def __init__(self, home: Path | None = None, *, port: int | None = None, **environment: str) -> None:
+    def __init__(
+        self, home: Path | None = None, *, port: int | None = None, from_nothing: bool = False, **environment: str
+    ) -> None:
         # Short, and open to the users of jobs, as the folder of a real instance is.
         self.home = home or Path(tempfile.mkdtemp(prefix="mercato-live-"))
         self.home.chmod(0o711)
+        self.from_nothing = from_nothing  # else `up` may find the database made
         self.port = port or free_port()
         self.url = f"http://localhost:{self.port}"
         self.log_file = self.home / "up.log"
@@ -66,6 +80,8 @@ class LiveStack:
 
     def start(self, *arguments: str) -> "LiveStack":
         """Run `up` in a session of its own and wait until it says that it is ready."""
+        if SHARED in os.environ and not self.from_nothing:
+            self.prepare_home()
         self.launch(*arguments)
         wait_for(self._is_ready, what=f"`up` to be ready; it printed:\n{self.log}", seconds=90)
         return self
@@ -82,6 +98,16 @@ class LiveStack:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def prepare_home(self) -> None:
+        """See to it that there are the database and the static files, by a copy where this run has them."""
+        if (self.home / "mercato.sqlite3").exists():
+            return
+        if SHARED in os.environ:
+            not_ours = ["*_key"] + ["mercato.sqlite3"] * ("DATABASE_URL" in self.environment)
+            shutil.copytree(_prepared_home(), self.home, ignore=shutil.ignore_patterns(*not_ours), dirs_exist_ok=True)
+        else:
+            self.manage("shell", "--no-imports", "--command", PREPARE_HOME)
 
     @staticmethod
     def command(*arguments: str) -> list[str]:
@@ -122,7 +148,7 @@ class LiveStack:
         """Whether the web server answers."""
         try:
             return self.get("/healthz")[0] == 200
-        except urllib.error.URLError:
+        except (OSError, HTTPException):  # not there, or killed in the middle of its answer
             return False
 
     # Processes: valkey, web, work, system
@@ -196,3 +222,17 @@ class LiveStack:
         if any(self.home.glob("jobs/slots/*/run-*")):  # jobs outlive `up`, and hold mounts and control groups
             self.manage("shell", "--verbosity=0", "--command", CLEAR_SLOTS)
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+def _prepared_home() -> Path:
+    """The data folder that others are copies of; made by who needs it first."""
+    shared = Path(os.environ[SHARED])
+    home = shared / "home"
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not home.exists():
+            (making := shared / "making").mkdir(exist_ok=True)
+            (making / "mercato.sqlite3").touch(mode=0o600)
+            LiveStack(making).manage("shell", "--no-imports", "--command", PREPARE_HOME)
+            making.rename(home)
+    return home

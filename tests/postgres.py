@@ -6,6 +6,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+import psycopg
+
+# Nobody needs this server after a crash of the machine, and each test that commits empties all tables behind it.
+CARELESS = ("fsync", "synchronous_commit", "full_page_writes")
+
 
 def main() -> int:
     """Start the server, run pytest against it, and stop it."""
@@ -19,6 +24,10 @@ def main() -> int:
             "DATABASE_URL": server.get_uri(),
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         }
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            for name in CARELESS:
+                connection.execute(f"ALTER SYSTEM SET {name} = off")
+            connection.execute("SELECT pg_reload_conf()")
         try:
             command = [sys.executable, "-m", "pytest", *sys.argv[1:]]
             return subprocess.run(command, env=environment, check=False).returncode

@@ -25,7 +25,7 @@ def collect_if_changed() -> bool:
 
 def _state() -> str:
     """What the collected files depend on: name, size and time of every source, and who processes them."""
-    digest = hashlib.sha256(f"{version('django')} {version('whitenoise')} {settings.STORAGES}".encode())
+    digest = hashlib.sha256(f"{version('django')} {version('whitenoise')} {settings.STORAGES['staticfiles']}".encode())
     for finder in get_finders():
         for name, storage in finder.list([]):
             file = Path(storage.path(name)).stat()

@@ -1,6 +1,7 @@
 """A real Chromium for the tests of this folder, and a witness who fails a test for what a user would not see."""
 
 import itertools
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -42,25 +43,47 @@ def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
     """Makes browsers that share no cookie, as on two devices. Each page of them must stay free of errors of scripts,
     of reports of the content security policy, and of console errors but those of a 4xx answer.
     """
-    contexts, complaints = [], []
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
 
     def make(**options: Any) -> BrowserContext:
-        # Each from an address of its own: the rate limits of the instance are for one person, not for a test run.
-        options.setdefault("extra_http_headers", {"X-Forwarded-For": f"10.0.0.{next(addresses) % 256}"})
-        context = browser.new_context(**options)
-        context.set_default_timeout(20_000)
-        context.add_init_script(
-            "addEventListener('securitypolicyviolation', (e) => console.error('CSP: ' + e.violatedDirective + ' ' +"
-            " e.blockedURI))"
-        )
-        context.on("weberror", lambda error: complaints.append(f"{error.page and error.page.url}: {error.error}"))
-        context.on("console", lambda message: _is_complaint(message) and complaints.append(message.text))
-        contexts.append(context)
-        return context
+        contexts.append(_watched_context(browser, complaints, **options))
+        return contexts[-1]
 
     yield make
     for context in contexts:
         context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def _seen(browser: Browser) -> Iterator[tuple[dict[str, Page], list[str]]]:
+    pages: dict[str, Page] = {}
+    yield pages, []
+    for page in pages.values():
+        page.context.close()
+
+
+@pytest.fixture
+def look_at(
+    browser: Browser, live_stack: LiveStack, _seen: tuple[dict[str, Page], list[str]]
+) -> Iterator[Callable[..., Page]]:
+    """Opens a path, which must answer with ``status``, in a page that the tests of a file share, one for each set of
+    options: for tests that only look. A new context costs a second, most of it for what it has not cached.
+    """
+    pages, complaints = _seen
+    complaints.clear()
+
+    def look_at(path: str, *, status: int = 200, **options: Any) -> Page:
+        key = json.dumps(options, sort_keys=True)
+        if key not in pages:
+            pages[key] = _watched_context(browser, complaints, **options).new_page()
+        assert pages[key].goto(live_stack.url + path).status == status
+        return pages[key]
+
+    yield look_at
+    for page in pages.values():
+        page.goto("about:blank")  # what polls stops, and says nothing in the next test
     assert complaints == []
 
 
@@ -79,6 +102,20 @@ def consumer_session(browser: Browser, live_stack: LiveStack) -> Any:
 @pytest.fixture
 def page(new_context: Callable[..., BrowserContext]) -> Page:
     return new_context().new_page()
+
+
+def _watched_context(browser: Browser, complaints: list[str], **options: Any) -> BrowserContext:
+    # Each from an address of its own: the rate limits of the instance are for one person, not for a test run.
+    options.setdefault("extra_http_headers", {"X-Forwarded-For": f"10.0.0.{next(addresses) % 256}"})
+    context = browser.new_context(**options)
+    context.set_default_timeout(20_000)
+    context.add_init_script(
+        "addEventListener('securitypolicyviolation', (e) => console.error('CSP: ' + e.violatedDirective + ' ' +"
+        " e.blockedURI))"
+    )
+    context.on("weberror", lambda error: complaints.append(f"{error.page and error.page.url}: {error.error}"))
+    context.on("console", lambda message: _is_complaint(message) and complaints.append(message.text))
+    return context
 
 
 def _cookies_of(person: str, browser: Browser, live_stack: LiveStack) -> Any:

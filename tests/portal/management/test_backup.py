@@ -40,7 +40,7 @@ print(crypto.decrypt({secret!r}))
 def old_instance(tmp_path_factory):
     """A data folder with a person, a file and a secret in it; nothing runs."""
     stack = LiveStack(tmp_path_factory.mktemp("old"))
-    stack.manage("migrate", "--verbosity=0")
+    stack.prepare_home()
     stack.secret = stack.manage("shell", "--verbosity=0", "--command", MAKE_PERSON).strip()
     return stack
 
@@ -92,7 +92,8 @@ def test_a_folder_that_is_not_there_is_named(old_instance, tmp_path):
 
 
 def test_an_instance_with_data_is_not_overwritten_unless_it_is_forced(old_instance, backup, new_instance):
-    new_instance.manage("migrate", "--verbosity=0")
+    new_instance.prepare_home()
+    new_instance.manage("check")  # makes its keys
     before = (new_instance.home / "secret_key").read_bytes()
     assert "--force" in refused(new_instance, "restore", str(backup))
     assert (new_instance.home / "secret_key").read_bytes() == before
@@ -104,16 +105,11 @@ def test_an_instance_with_data_is_not_overwritten_unless_it_is_forced(old_instan
     assert aside.stat().st_mode & 0o077 == 0
 
 
-def test_a_running_instance_is_backed_up_but_not_restored(tmp_path):
-    stack = LiveStack()
-    try:
-        stack.start("--no-demo")
-        file = tmp_path / "mercato.tar"
-        stack.manage("backup", str(file))
-        assert "Stop it first" in refused(stack, "restore", str(file), "--force")
-        assert stack.answers()
-    finally:
-        stack.remove()
+def test_a_running_instance_is_backed_up_but_not_restored(live_stack, tmp_path):
+    file = tmp_path / "mercato.tar"
+    live_stack.manage("backup", str(file))
+    assert "Stop it first" in refused(live_stack, "restore", str(file), "--force")
+    assert live_stack.answers()
 
 
 @pytest.mark.parametrize("damage", ["truncated", "no tar", "missing"])

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,20 +18,18 @@ CHILDREN = ("valkey", "web", "work", "system")
 
 
 @pytest.fixture(scope="module")
-def stack():
-    """An instance without the demo, which tests may hurt."""
-    stack = LiveStack()
-    stack.start("--no-demo")
+def _stack():
+    stack = LiveStack(from_nothing=True)
     yield stack
     stack.remove()
 
 
 @pytest.fixture
-def doomed_stack():
-    """An instance that the test ends itself."""
-    stack = LiveStack()
-    yield stack.start("--no-demo")
-    stack.remove()
+def stack(_stack):
+    """An instance without the demo that runs, made from nothing, which tests may hurt or end."""
+    if _stack.up is None or _stack.up.poll() is not None:
+        _stack.start("--no-demo")
+    return _stack
 
 
 def test_it_says_where_it_is_and_what_to_try(stack):
@@ -74,9 +73,20 @@ def test_what_dies_is_started_again(stack, name):
     assert f"{name:<6} | ended by SIGKILL" in stack.log
 
 
+def test_a_broker_whose_folder_was_removed_starts_with_an_empty_one(stack):
+    before = stack.pid("valkey")
+    shutil.rmtree(stack.home / "valkey")
+    stack.kill("valkey")
+    wait_for(lambda: (stack.home / "valkey" / "appendonlydir").exists(), what="the folder")
+    wait_for(lambda: _pid_or_none(stack, "valkey") not in (None, before), what="the broker")
+    assert (stack.home / "valkey").stat().st_mode & 0o077 == 0
+    wait_for(stack.answers, what="the web server")
+
+
 def test_what_dies_at_once_is_started_less_and_less_often(tmp_path):
     # A Valkey that cannot start: its append-only file is damaged in the middle.
     stack = LiveStack()
+    stack.prepare_home()
     folder = stack.home / "valkey" / "appendonlydir"
     folder.mkdir(parents=True)
     (folder / "appendonly.aof.manifest").write_text("this is no manifest\n")
@@ -88,10 +98,10 @@ def test_what_dies_at_once_is_started_less_and_less_often(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_signal_ends_everything(doomed_stack, number):
-    assert doomed_stack.stop(number) == 0
-    assert not doomed_stack.processes()
-    assert not list(doomed_stack.run_dir.glob("*.pid"))
+def test_one_signal_ends_everything(stack, number):
+    assert stack.stop(number) == 0
+    assert not stack.processes()
+    assert not list(stack.run_dir.glob("*.pid"))
 
 
 PROGRAM = """
@@ -122,26 +132,26 @@ print(json.dumps({"job": f"/jobs/{job.pk}/", "cookie": cookie}))
 """
 
 
-def test_a_running_job_and_its_live_log_hold_up_no_stop_and_go_on_after_it(doomed_stack, tmp_path):
+def test_a_running_job_and_its_live_log_hold_up_no_stop_and_go_on_after_it(stack, tmp_path):
     project = tmp_path / "slow"
     (project / "src").mkdir(parents=True)
     (project / "src" / "program.py").write_text(PROGRAM)
     (project / "requirements.txt").touch()
     person = "from portal.accounts.models import User; User.objects.create_user('slow@example.com')"
-    doomed_stack.manage("shell", "--verbosity=0", "--command", person)
-    doomed_stack.manage("import_service", str(project))
-    job = json.loads(doomed_stack.manage("shell", "--verbosity=0", "--command", START_JOB))
+    stack.manage("shell", "--verbosity=0", "--command", person)
+    stack.manage("import_service", str(project))
+    job = json.loads(stack.manage("shell", "--verbosity=0", "--command", START_JOB))
 
-    with open_stream(doomed_stack, job) as stream:
+    with open_stream(stack, job) as stream:
         seen = stream.readline()
         while b"line 3" not in seen:
             seen = stream.readline()
-        assert doomed_stack.stop() == 0
-        assert not doomed_stack.processes()
+        assert stack.stop() == 0
+        assert not stack.processes()
         stream.read()  # it ends, and does not hang
 
-    doomed_stack.start("--no-demo")
-    with open_stream(doomed_stack, job) as stream:  # ends when the job does
+    stack.start("--no-demo")
+    with open_stream(stack, job) as stream:  # ends when the job does
         events = stream.read().decode()
     printed = "".join(
         json.loads(data)["d"] for data in re.findall(r"event: chunk\ndata: (.*)", events) if '"out"' in data
@@ -156,20 +166,14 @@ def open_stream(stack, job):
     return urllib.request.urlopen(address, timeout=60)
 
 
-def test_when_up_is_killed_nothing_is_left_of_it(doomed_stack):
+def test_when_up_is_killed_nothing_is_left_of_it_and_it_starts_again(stack):
     for name in CHILDREN:
-        wait_for(lambda name=name: _pid_or_none(doomed_stack, name), what=name)
-    os.kill(doomed_stack.up.pid, signal.SIGKILL)
-    doomed_stack.up.wait()
-    wait_for(lambda: not doomed_stack.processes(), what="every process of it to be gone")
-
-
-def test_it_starts_again_where_it_was_killed(doomed_stack):
-    os.kill(doomed_stack.up.pid, signal.SIGKILL)
-    doomed_stack.up.wait()
-    wait_for(lambda: not doomed_stack.processes(), what="every process of it to be gone")
-    doomed_stack.start("--no-demo")
-    assert doomed_stack.get("/healthz")[0] == 200
+        wait_for(lambda name=name: _pid_or_none(stack, name), what=name)
+    os.kill(stack.up.pid, signal.SIGKILL)
+    stack.up.wait()
+    wait_for(lambda: not stack.processes(), what="every process of it to be gone")
+    stack.start("--no-demo")
+    assert stack.get("/healthz")[0] == 200
 
 
 def _up():
