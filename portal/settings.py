@@ -104,10 +104,12 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "portal.lib.htmx.VaryMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "portal.accounts.middleware.ActivityMiddleware",
     "portal.accounts.middleware.CurrentAccountMiddleware",
+    "portal.views.errors.OpenedLikeAPageMiddleware",
     "portal.lib.nul.RefuseNulMiddleware",
 ]
 
@@ -393,6 +395,7 @@ SPECTACULAR_SETTINGS = {
             }
         }
     },
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,  # it would say each word twice
     "PREPROCESSING_HOOKS": ["portal.api.managed.schema.only_gateway"],
     "SCHEMA_PATH_PREFIX": "/gateway",
 }

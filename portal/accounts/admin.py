@@ -16,10 +16,10 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
 from django.http import HttpRequest
-from django.template.defaultfilters import filesizeformat
 
 from portal.accounts import quotas
 from portal.accounts.models import Account, AccountLimits, Membership, User
+from portal.lib.sizes import in_words
 
 
 class PersonCreationForm(AdminUserCreationForm):
@@ -113,7 +113,7 @@ class AccountAdmin(admin.ModelAdmin):
 
     @admin.display(description="Result files")
     def stored(self, account: Account) -> str:
-        return filesizeformat(quotas.storage_of(account.pk))
+        return in_words(quotas.storage_of(account.pk))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

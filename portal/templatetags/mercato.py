@@ -11,6 +11,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
+from portal.lib import sizes
+
 register = template.Library()
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -82,6 +84,18 @@ def duration(seconds: float | None) -> str:
             part = whole % size // part_size
             return f"{whole // size} {unit}" + (f" {part} {part_unit}" if part else "")
     raise AssertionError(seconds)
+
+
+@register.filter
+def size(count: int) -> str:
+    """Bytes that were measured: "11.7 KiB"."""
+    return sizes.in_words(count)
+
+
+@register.filter
+def size_limit(count: int) -> str:
+    """Bytes that are allowed, exactly: "20 GiB"."""
+    return sizes.limit_in_words(count)
 
 
 @register.filter

@@ -5,18 +5,20 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from jobs.models import Job
+from jobs.models import SHORT_ID_LENGTH, Job
 from portal.accounts.requests import AccountRequest
 from services import catalogue
 from services.models import Service
 
 FOUND_MAX = 8
 ID_DIGITS = 32
+RECENT_MAX = 1000  # jobs whose ids are searched from their end, which no index knows
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,15 @@ def find_offers(request: AccountRequest, query: str) -> list[Service]:
 
 
 def find_jobs(request: AccountRequest, query: str) -> list[Job]:
-    """Jobs by the beginning of the id, or those of the services with that name; the newest without a query."""
+    """Jobs by the beginning of the id or by the end that lists show, or those of the services with that name; the
+    newest without a query.
+    """
     jobs = Job.objects.visible_to(request.account).select_related("version__service").order_by("-pk")
     first, last = id_range(query)
     if first and last:
-        return list(jobs.filter(pk__range=(first, last))[:FOUND_MAX])
+        recent = jobs.values_list("pk", flat=True)[:RECENT_MAX]
+        shown = [pk for pk in recent if str(pk)[-SHORT_ID_LENGTH:].startswith(query.lower())]
+        return list(jobs.filter(Q(pk__range=(first, last)) | Q(pk__in=shown[:FOUND_MAX]))[:FOUND_MAX])
     if query:
         jobs = jobs.filter(version__service__name__icontains=query)
     return list(jobs.defer("version__openapi")[:FOUND_MAX])

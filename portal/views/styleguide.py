@@ -96,7 +96,7 @@ class SampleForm(forms.Form):
         choices=[("none", "Closed"), ("open", "Open")], widget=forms.RadioSelect, initial="none"
     )
     keep = forms.BooleanField(label="Keep the results for a year", required=False, help_text="Else for 30 days.")
-    source = forms.FileField(label="Source", help_text="A zip of the project's content, at most 50 MB.")
+    source = forms.FileField(label="Source", help_text="A zip of the project's content, at most 50 MiB.")
     settings = forms.CharField(label="Settings as JSON", widget=forms.Textarea, initial=SCHEMA_VALUE)
     document = forms.CharField(label="Data", widget=forms.Textarea, initial='{\n  "values": [100, 50, 0.5]\n}')
 

@@ -84,9 +84,9 @@
         return [lines.length, lines.at(-1).length + 1];
     }
 
-    function sized(bytes) {
-        return bytes < 1000 ? `${bytes} ${bytes === 1 ? "byte" : "bytes"}` : bytes < 1e6 ? `${(bytes / 1000).toFixed(1)} KB` : `${(bytes / 1e6).toFixed(2)} MB`;
-    }
+    // Its limit is a round number of bytes, which no unit of sizeInWords says.
+    const counted = (bytes) => bytes.toLocaleString("en");
+    const sized = (bytes) => `${counted(bytes)} ${bytes === 1 ? "byte" : "bytes"}`;
 
     function insert(area, text) {
         // execCommand keeps the undo history, which setRangeText forgets.
@@ -115,7 +115,7 @@
         function check() {
             const text = area.value;
             const bytes = new Blob([text]).size;
-            size.textContent = limit ? `${sized(bytes)} of ${sized(limit)}` : sized(bytes);
+            size.textContent = limit ? `${counted(bytes)} of ${sized(limit)}` : sized(bytes);
             size.toggleAttribute("data-over", Boolean(limit) && bytes > limit);
             let mistake = null;
             if (text.trim()) {

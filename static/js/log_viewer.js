@@ -16,7 +16,6 @@
 
     const number = (value) => value.toLocaleString("en");
     const plain = (text) => (/[\x00-\x08\x0b-\x1f\x7f]/.test(text) ? text.replace(ESCAPES, "").replace(/[\x00-\x08\x0b-\x1f\x7f]/g, "") : text);
-    const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
     function make(name, className, text) {
         const element = document.createElement(name);
@@ -282,7 +281,7 @@
         addGap({ n, bytes, lines }) {
             this.hasGap = true;
             this.unfinished = {};
-            const which = lines > 0 ? `Lines ${number(n)} to ${number(n + lines - 1)} (${size(bytes)}) were` : `${size(bytes)} were`;
+            const which = lines > 0 ? `Lines ${number(n)} to ${number(n + lines - 1)} (${sizeInWords(bytes)}) were` : `${sizeInWords(bytes)} were`;
             this.push(0, "gap", 0, `${which} left out: of a log this large, the beginning and the end are kept`);
         }
 

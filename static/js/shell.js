@@ -69,6 +69,12 @@
         for (const busy of document.querySelectorAll("[data-once], [data-once] [aria-busy]")) busy.removeAttribute("aria-busy");
     });
 
+    // A page that shows a refused form again begins at what is wrong. A styleguide that shows one is no such page.
+    document.addEventListener("DOMContentLoaded", () => {
+        if (performance.getEntriesByType("navigation")[0]?.responseStatus !== 422) return;
+        document.querySelector("main :is([role=alert][tabindex], [aria-invalid=true])")?.focus();
+    });
+
     // What polls pauses while nobody looks, keeps the focus where it was, and follows when one was signed out.
     document.addEventListener("htmx:beforeRequest", (event) => {
         if (document.hidden && !event.detail.requestConfig.triggeringEvent) event.preventDefault();

@@ -2,17 +2,7 @@
    (hx-post, hx-encoding="multipart/form-data") the progress of its request is shown here. */
 (() => {
     "use strict";
-    const units = ["bytes", "KB", "MB", "GB"];
     const fields = (part) => [...(part.querySelectorAll?.("[data-upload]") || [])];
-
-    function size(bytes) {
-        let unit = 0;
-        while (bytes >= 1024 && unit < units.length - 1) {
-            bytes /= 1024;
-            unit += 1;
-        }
-        return `${unit && bytes < 100 ? bytes.toFixed(1) : Math.round(bytes)} ${units[unit]}`;
-    }
 
     function say(upload, text, kind = "") {
         const state = upload.querySelector("[data-state]");
@@ -27,11 +17,11 @@
         input.setCustomValidity("");
         if (!file) return say(upload, "");
         if (file.size > limit) {
-            const text = `${file.name} has ${size(file.size)}; at most ${size(limit)} are accepted. Leave out what the code does not need.`;
+            const text = `${file.name} has ${sizeInWords(file.size)}; at most ${sizeInWords(limit)} are accepted. Leave out what the code does not need.`;
             input.setCustomValidity(text);
             return say(upload, text, "failed");
         }
-        say(upload, `${file.name}, ${size(file.size)}`);
+        say(upload, `${file.name}, ${sizeInWords(file.size)}`);
     }
 
     function progress(upload, loaded, total) {
@@ -44,7 +34,7 @@
         }
         if (loaded < total) {
             bar.value = (100 * loaded) / total;
-            say(upload, `${file.name}: ${size(loaded)} of ${size(total)} sent`);
+            say(upload, `${file.name}: ${sizeInWords(loaded)} of ${sizeInWords(total)} sent`);
         } else {
             bar.removeAttribute("value"); // sent; how long the checks take nobody knows
             say(upload, `${file.name} is sent. Checking it…`);

@@ -168,7 +168,9 @@ def test_bad_json_is_told_at_the_field_and_kept(page, service):
     page.get_by_role("textbox", name=re.compile("^Data")).fill('{"values": [1, 2,]}')
     page.get_by_role("button", name="Run job").click()
     expect(page.get_by_text("is not valid JSON").first).to_be_visible()
-    expect(page.get_by_role("textbox", name=re.compile("^Data"))).to_have_value('{"values": [1, 2,]}')
+    data = page.get_by_role("textbox", name=re.compile("^Data"))
+    expect(data).to_have_value('{"values": [1, 2,]}')
+    expect(data).to_be_focused()  # the page begins at what is wrong, however long the form is
 
 
 def test_running_again_starts_from_the_same_input(page, service):

@@ -353,7 +353,7 @@ def test_a_gap_is_shown_where_it_is(viewer: Viewer, writer: LogWriter, monkeypat
     expect(viewer.text(50_000)).to_be_in_viewport()
     viewer.page.evaluate("location.hash = '#L25000'")
     gap = viewer.page.locator(".log__line--gap")
-    expect(gap).to_contain_text(re.compile(r"Lines [\d,]+ to [\d,]+ \([\d.]+ [kM]B\) were left out"))
+    expect(gap).to_contain_text(re.compile(r"Lines [\d,]+ to [\d,]+ \([\d.,]+ [KM]iB\) were left out"))
     expect(gap).to_be_in_viewport()
 
 

@@ -349,7 +349,7 @@ def test_an_upload_shows_how_far_it_is_and_what_was_wrong(open_page):
         {"name": "my.zip", "mimeType": "application/zip", "buffer": broken}
     )
     state = area.get_by_role("status")
-    expect(state).to_have_text("my.zip, 391 KB")
+    expect(state).to_have_text("my.zip, 391 KiB")
     page.get_by_label("Name").fill("Never made")
     devtools = page.context.new_cdp_session(page)
     devtools.send(
@@ -362,12 +362,12 @@ def test_an_upload_shows_how_far_it_is_and_what_was_wrong(open_page):
         },
     )
     page.get_by_role("button", name="Create and build").click()
-    expect(state).to_have_text(re.compile(r"^my\.zip: [\d.]+ KB of [\d.]+ KB sent$"))
+    expect(state).to_have_text(re.compile(r"^my\.zip: [\d.]+ KiB of [\d.]+ KiB sent$"))
     bar = area.get_by_role("progressbar", name="Upload")
     expect(bar).to_be_visible()
     expect(page.get_by_role("alert")).to_contain_text("Nothing was created yet")
     expect(bar).to_be_hidden()
-    expect(state).to_have_text("my.zip, 391 KB")  # still chosen
+    expect(state).to_have_text("my.zip, 391 KiB")  # still chosen
 
 
 # What polls
@@ -420,6 +420,20 @@ def test_no_page_scrolls_sideways_on_a_phone(open_page, live_job):
     paths = ("/dashboard/", "/services/", "/jobs/", live_job, STYLEGUIDE, "/docs/", "/docs/settings/")
     wide = [path for path in paths if page.goto(path) and not fits(page)]
     assert wide == []
+
+
+def test_a_long_name_widens_no_page_and_hides_no_column(open_page):
+    page = open_page("/applications/new/", viewport=PHONE)
+    page.get_by_label("Name").fill("W" * 100)
+    page.get_by_role("button", name="Create and show the secret").click()
+    expect(page.get_by_text("Copy the secret now")).to_be_visible()
+    assert fits(page)
+    page.get_by_role("link", name="To the application").click()
+    expect(page.get_by_role("heading", name="W" * 100)).to_be_visible()
+    assert fits(page)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto("/applications/")
+    expect(page.get_by_role("columnheader", name="Created")).to_be_in_viewport(ratio=1)
 
 
 def test_the_open_tab_is_in_sight_on_a_phone(open_page):

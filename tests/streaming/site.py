@@ -20,6 +20,7 @@ PAGE = """{% load static %}<!doctype html>
         <link rel="stylesheet" href="{% static 'css/main.css' %}" />
         <link rel="icon" href="data:," />
         <script src="{% static 'vendor/htmx.min.js' %}" nonce="{{ request.csp_nonce }}" defer></script>
+        <script src="{% static 'js/sizes.js' %}" nonce="{{ request.csp_nonce }}" defer></script>
         <meta name="htmx-config" content='{"allowEval":false,"includeIndicatorStyles":false}' />
     </head>
     <body>

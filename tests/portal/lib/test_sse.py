@@ -222,6 +222,29 @@ def test_too_many_streams_are_refused_with_a_time_to_ask_again(log: Log, setting
         response.close()
 
 
+def test_one_account_leaves_places_to_the_others(log: Log, settings: Settings) -> None:
+    settings.LIVE_STREAMS_MAX = 4
+
+    def open_as(account: str) -> HttpResponseBase:
+        return sse.log_response(RequestFactory().get("/log/stream"), *log, account=account)
+
+    mine = [open_as("mine") for _ in range(2)]
+    refused = open_as("mine")
+    assert refused.status_code == 429
+    assert int(refused["Retry-After"]) > 0
+    assert b"Close those" in refused.content
+    with sse.place("mine") as is_free:
+        assert not is_free
+    with sse.place("another") as is_free, closing(open_as("another")) as other:
+        assert (is_free, other.status_code, open_as("third").status_code) == (True, 200, 503)
+    mine.pop().close()
+    mine.append(open_as("mine"))
+    assert mine[-1].status_code == 200
+    for response in mine:
+        response.close()
+    assert (sse._slots.taken, sse._slots._of) == (0, {})
+
+
 def test_polling_needs_no_place(log: Log, settings: Settings) -> None:
     settings.LIVE_STREAMS_MAX = 0
     writer = LogWriter(*log)

@@ -30,6 +30,12 @@ def test_it_finds_a_job_by_the_beginning_of_its_id(client, provider, job, length
     assert job.get_absolute_url() in found(client, provider, str(job.pk)[:length])
 
 
+def test_it_finds_a_job_by_the_id_that_lists_show(client, provider, stranger, job):
+    assert job.get_absolute_url() in found(client, provider, job.short_id)
+    assert job.get_absolute_url() in found(client, provider, job.short_id[:5].upper())
+    assert job.get_absolute_url() not in found(client, stranger, job.short_id)
+
+
 def test_it_finds_a_service_by_its_id(client, provider, job):
     assert job.version.service.get_absolute_url() in found(client, provider, str(job.version.service_id))
 
