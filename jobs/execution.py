@@ -1,4 +1,5 @@
-"""Supervising one job: start it or find it again, carry its output to the log, hold its lease, settle it once.
+"""Supervising one job: start it or find it again, hold its lease, settle it once. Its log is tail.py's business, what
+came of it outcomes.py's.
 
 The sandbox does not depend on this process. What a dead supervisor left in a slot is taken up before anything new, and
 goes on from the byte that the log already has.
@@ -9,32 +10,25 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from jobs import claiming, logs, queue, results, secrets
-from jobs.announcements import Announcements, Answer
-from jobs.markers import Failure, Result, Unreadable
-from jobs.masking import Masks
-from jobs.models import CLAIMED, Job, JobFile, Reason, Status
-from portal.accounts import quotas
-from portal.lib import doorbell, logstream
-from portal.lib.logstream import LogEnded, LogWriter
+from jobs import claiming, outcomes, queue, secrets
+from jobs.announcements import Announcements
+from jobs.models import CLAIMED, Job, Reason, Status
+from jobs.tail import Tail
+from portal.lib import doorbell
+from portal.lib.logstream import LogWriter
 from services import builds, runtimes, sources, variables
 from services.runtimes import home, slots, warm
-from services.runtimes.base import ErrorReport, Execution, JobSpec, Limits, Outcome, PlatformError, Runtime
+from services.runtimes.base import Execution, JobSpec, Limits, PlatformError, Runtime
 from services.runtimes.slots import Slot
 
 log = logging.getLogger(__name__)
 
-CHANNELS = ("out", "err")
-CHUNK_BYTES = 256 * 1024
-SCAN_SECONDS = 0.25
-CARRY_SECONDS = 1.0  # what a job prints faster than the broker takes it must not keep us from renewing the lease
 BROKER_RETRY_SECONDS = 0.5
 DATABASE_RETRY_SECONDS = 1.0
 FENCE_SECONDS = 2.0  # so long before the end of its lease a sandbox ends that nobody could renew it for
@@ -196,7 +190,7 @@ def _bury(execution: Execution, slot: Slot) -> None:
     execution.kill(Reason.LOST)
     job = Job.objects.select_related("input").get(pk=execution.job_id)
     masks = secrets.masks(job, sealed=slot.sealed(_claim_of(execution)))
-    tail = _Tail(execution, LogWriter("job", execution.job_id, execution.attempt), masks)
+    tail = Tail(execution, LogWriter("job", execution.job_id, execution.attempt), masks)
     if _stores_log(tail):
         execution.discard()
 
@@ -326,7 +320,7 @@ def _supervise(job: Job, execution: Execution, slot: Slot, writer: LogWriter, se
             _renew(job, execution, slot)
     masks = secrets.masks(job, sealed=sealed)
     announcements = Announcements(job, execution, writer, masks)
-    tail = _Tail(execution, writer, masks, announcements)
+    tail = Tail(execution, writer, masks, announcements)
     renewed_at = time.monotonic()
     while not execution.ended() or tail.is_behind:
         if stopping.is_set():
@@ -345,7 +339,7 @@ def _supervise(job: Job, execution: Execution, slot: Slot, writer: LogWriter, se
             except DatabaseError as error:  # the log goes on, and the lease says for how long the sandbox may
                 _wait_for_database(job, error)
                 renewed_at -= settings.LEASE_RENEWAL_SECONDS - DATABASE_RETRY_SECONDS
-    _finish(job, execution, tail, announcements, writer)
+    _finish(job, execution, tail, announcements)
 
 
 def _renew(job: Job, execution: Execution, slot: Slot) -> None:
@@ -357,14 +351,14 @@ def _renew(job: Job, execution: Execution, slot: Slot) -> None:
         execution.kill(Reason.CANCELLED)
 
 
-def _finish(job: Job, execution: Execution, tail: "_Tail", announcements: Announcements, writer: LogWriter) -> None:
+def _finish(job: Job, execution: Execution, tail: Tail, announcements: Announcements) -> None:
     """Settle, then clear up. Each step may be repeated by a successor, so the slot is emptied last."""
     tail.carry()
     is_settled = job.status not in CLAIMED
     while not is_settled:
         try:
             announcements.finish()
-            _settle(job, execution, announcements.answer, tail.masks)
+            outcomes.settle(job, execution, announcements.answer, tail.masks)
             is_settled = True
         except DatabaseError as error:
             if stopping.is_set():
@@ -375,7 +369,7 @@ def _finish(job: Job, execution: Execution, tail: "_Tail", announcements: Announ
         execution.discard()
 
 
-def _stores_log(tail: "_Tail", *, status: str = "") -> bool:
+def _stores_log(tail: Tail, *, status: str = "") -> bool:
     """Bring the log to its end and to storage. Only then may the spool go, because a broker may forget all it had.
 
     False where this worker stops before; a successor finds it in its slot.
@@ -392,172 +386,6 @@ def _wait_for_database(job: Job, error: DatabaseError) -> None:
     log.warning("Job %s waits for the database: %s", job.pk, error)
     with suppress(DatabaseError):
         connection.close()  # the next query opens another one
-
-
-def _settle(job: Job, execution: Execution, answer: Answer | None, masks: Masks) -> None:
-    outcome = _told(execution.outcome(), answer, masks)
-    if outcome.reason == Reason.LOST and claiming.retry(job, detail=claiming.LOST_ATTEMPT):
-        return
-    status, reason, detail, files = _judge(job, execution, outcome, answer)
-    error = outcome.error and {
-        "type": outcome.error.type,
-        "message": outcome.error.message,
-        "frames": outcome.error.frames,
-    }
-    with transaction.atomic():
-        won = claiming.settle(
-            job,
-            status=status,
-            reason=reason,
-            detail=detail,
-            error=error,
-            wall_seconds=outcome.usage.wall_seconds,
-            cpu_seconds=outcome.usage.cpu_seconds,
-            memory_peak_bytes=outcome.usage.memory_peak_bytes,
-            limit_tier=runtimes.get(job.version.runtime).tier(),
-        )
-        if won:
-            JobFile.objects.bulk_create(files)
-            quotas.charge(job.account_id, sum(file.size for file in files))
-    if not won:
-        job.refresh_from_db(fields=["status"])  # another attempt may have followed: this object stays the one of ours
-
-
-def _judge(
-    job: Job, execution: Execution, outcome: Outcome, answer: Answer | None
-) -> tuple[str, str, str, list[JobFile]]:
-    """Status, reason, detail and files. A failed job keeps the files that it wrote."""
-    files: list[JobFile] = []
-    refused = ""
-    try:
-        files = results.collect(
-            job,
-            execution.output,
-            max_bytes=settings.JOB_OUTPUT_MAX_BYTES,
-            max_files=settings.JOB_OUTPUT_MAX_FILES,
-        )
-    except results.OutputRefused as error:
-        refused = str(error)
-    except FileNotFoundError:
-        log.warning("The output folder of job %s is gone.", job.pk)
-    if outcome.reason == Reason.CANCELLED:
-        return Status.CANCELLED, Reason.CANCELLED, outcome.detail, files
-    if outcome.reason == Reason.DEADLINE:
-        return Status.FAILED, Reason.DEADLINE, claiming.DEADLINE_WHILE_RUNNING, files
-    if outcome.reason:
-        return Status.FAILED, outcome.reason, outcome.detail, files
-    if refused:
-        return Status.FAILED, Reason.OUTPUT_TOO_LARGE, refused, []
-    if all(file.name != results.RESULT_NAME for file in files):  # else the file wins over what was printed
-        if isinstance(answer, Unreadable):
-            return Status.FAILED, Reason.INVALID_RESULT, answer.problem, files
-        if isinstance(answer, Result):
-            files.append(results.keep(job, answer.content))
-    return Status.SUCCEEDED, "", "", files
-
-
-def _told(outcome: Outcome, answer: Answer | None, masks: Masks) -> Outcome:
-    """``outcome`` with the error that the code printed as its answer, and without the values of its secrets."""
-    if isinstance(answer, Failure) and outcome.reason in ("", Reason.ERROR) and outcome.error is None:
-        detail = f"The code answered with the error {answer.code}: {answer.detail}".removesuffix(": ")
-        error = ErrorReport(type=answer.code, message=answer.detail, frames=[])
-        outcome = replace(outcome, reason=Reason.ERROR, detail=detail, error=error)
-    if masks and outcome.error is not None:
-        told = outcome.error
-        error = ErrorReport(
-            type=masks.text(told.type),
-            message=masks.text(told.message),
-            frames=[masks.text(each) for each in told.frames],
-        )
-        outcome = replace(outcome, error=error)
-    is_of_the_code = outcome.reason in (Reason.ERROR, Reason.INVALID_INPUT, Reason.INVALID_RESULT)
-    return replace(outcome, detail=masks.text(outcome.detail)) if masks and is_of_the_code else outcome
-
-
-class _Tail:
-    """Carries spool bytes to the log. What the broker did not take is offered again."""
-
-    def __init__(
-        self, execution: Execution, writer: LogWriter, masks: Masks, announcements: Announcements | None = None
-    ) -> None:
-        self.execution = execution
-        self.writer = writer
-        self.masks = masks
-        self.announcements = announcements
-        self.offsets: dict[str, int] | None = None
-        self.has_begun = False
-        self.is_behind = False
-
-    def carry(self) -> bool:
-        """Write what is new, as much as goes in CARRY_SECONDS; then there may be more, and ``is_behind`` is set.
-
-        False if the broker is away: nothing is lost, the spool keeps it.
-        """
-        self.is_behind, until = False, time.monotonic() + CARRY_SECONDS
-        is_taken = self._write(until)
-        if self.announcements is not None:
-            # Its own time: where the broker is slower than the job, the log takes all of the other.
-            if self.announcements.read(until=max(until, time.monotonic() + SCAN_SECONDS)):
-                self.announcements.publish()
-            else:
-                self.is_behind = True
-        return is_taken
-
-    def store(self, *, status: str) -> bool:
-        """End the log and move it to storage. False if the broker is away, or lost a part: then carry it again."""
-        name = (self.execution.job_id, self.execution.attempt)
-        try:
-            self.writer.close(**({"status": status} if status else {}))
-            stored = logs.archive(*name)
-            if self.offsets and all(stored.get(channel, 0) >= self.offsets[channel] for channel in CHANNELS):
-                return True
-            log.warning("The broker lost the log of job %s before it was archived.", self.execution.job_id)
-            logstream.delete("job", *name)
-        except RedisError as error:
-            log.warning("The end of the log of job %s waits for the broker: %s", self.execution.job_id, error)
-        except Exception:  # whatever storage or database raise: the broker has all of it, and the tick archives it
-            log.exception("The log of job %s is archived later.", self.execution.job_id)
-            doorbell.ring("jobs.archive_log", *name)
-            return True
-        self.offsets = None
-        return False
-
-    def _write(self, until: float) -> bool:
-        try:
-            if self.offsets is None:
-                self.offsets = dict.fromkeys(CHANNELS, 0) | self.writer.offsets()
-                if self.announcements is not None and not self.has_begun:
-                    self.announcements.told_before = self.offsets["out"]
-                self.has_begun = True
-            for channel, data in self._new():
-                self.writer.write(channel, data, offset=self.offsets[channel])
-                self.offsets[channel] += len(data)
-                if time.monotonic() >= until:
-                    self.is_behind = True
-                    break
-        except LogEnded:
-            return True  # it was settled without us, as lost; what it printed since then nobody waits for
-        except RedisError as error:
-            log.warning("The log of job %s waits for the broker: %s", self.execution.job_id, error)
-            self.offsets = None  # what was acknowledged is in the stream itself
-            return False
-        return True
-
-    def _new(self) -> Iterator[tuple[str, bytes]]:
-        assert self.offsets is not None
-        for channel in CHANNELS:
-            while data := self._read(channel, self.offsets[channel]):
-                yield channel, data
-
-    def _read(self, channel: str, offset: int) -> bytes:
-        """What comes behind ``offset``, without the values of secrets."""
-        if not self.masks:
-            return self.execution.read(channel, offset, CHUNK_BYTES)
-        begin = max(0, offset - self.masks.reach)
-        length = offset - begin + CHUNK_BYTES
-        has_ended = self.execution.ended()  # before the read: nothing comes behind what it finds
-        data = self.execution.read(channel, begin, length)
-        return self.masks.hide(data, is_end=has_ended and len(data) < length)[offset - begin :]
 
 
 def _tell(writer: LogWriter, job: Job) -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from jobs import claiming, execution, inputs, logs, results, signals, submission
+from jobs import claiming, execution, inputs, logs, results, signals, submission, tail
 from jobs.inputs import Sent
 from jobs.models import Job, JobAttempt, JobInput, Reason, Status
 from portal.accounts import quotas
@@ -211,7 +211,7 @@ def test_a_supervisor_waits_for_the_database_and_settles_then(provider, monkeypa
 def test_what_is_printed_faster_than_the_log_takes_it_does_not_keep_the_lease_from_being_renewed(
     provider, monkeypatch, settings
 ):
-    monkeypatch.setattr(execution, "CARRY_SECONDS", 0)
+    monkeypatch.setattr(tail, "CARRY_SECONDS", 0)
     settings.LEASE_RENEWAL_SECONDS = 0
     carried = set()  # how much the log had at each renewal
     renew = claiming.renew
@@ -228,7 +228,7 @@ def test_what_is_printed_faster_than_the_log_takes_it_does_not_keep_the_lease_fr
     submission.cancel(job=job, by=Actor(user=provider))
     supervisor.join(timeout=30)
     assert len(log_of(job)) == 4_000_001
-    assert len(carried) >= 4_000_000 // execution.CHUNK_BYTES
+    assert len(carried) >= 4_000_000 // tail.CHUNK_BYTES
 
 
 def test_a_broker_that_forgets_all_it_had_costs_no_line(provider, valkey):
