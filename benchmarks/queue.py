@@ -103,7 +103,7 @@ def _claim_and_give_back() -> tuple[float, float]:
     job = claiming.claim_next(HOST)
     taken = ((time.perf_counter() - began) * 1000, (time.process_time() - used) * 1000)
     assert job is not None
-    type(job).objects.filter(pk=job.pk).update(status="QUEUED")
+    type(job).objects.filter(pk=job.pk).update(status="QUEUED", lease_expires_at=None)
     return taken
 
 
