@@ -133,4 +133,6 @@ def _cookies_of(person: str, browser: Browser, live_stack: LiveStack) -> Any:
 
 def _is_complaint(message: ConsoleMessage) -> bool:
     is_answer = "the server responded with a status of 4" in message.text
-    return message.type in ("error", "warning") and not is_answer
+    # The browser's own error page, which has no origin, may ask for the icon of the page before it, and is refused.
+    is_of_icon = "/static/favicon." in message.text + message.location["url"]
+    return message.type in ("error", "warning") and not is_answer and not is_of_icon
