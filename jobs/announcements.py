@@ -96,7 +96,7 @@ class Announcements:
             self.answer = said
 
     def _store(self) -> None:
-        job, fresh, events = self._job, [], list[tuple[str, dict[str, Any]]]()
+        job, events = self._job, list[tuple[str, dict[str, Any]]]()
         values: dict[str, Any] = {"progress": job.progress}
         if self._progress is not None:
             told = {"progress": self._progress.fraction, "progress_message": self._masks.text(self._progress.message)}

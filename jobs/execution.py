@@ -16,7 +16,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from jobs import claiming, outcomes, queue, secrets
+from jobs import claiming, logs, outcomes, queue, secrets
 from jobs.announcements import Announcements
 from jobs.models import CLAIMED, Job, Reason, Status
 from jobs.tail import Tail
@@ -229,7 +229,7 @@ def _start(job: Job, slot: Slot) -> None:
         return
     finally:
         if job.status not in CLAIMED:
-            _close(writer, job)
+            logs.close(job)
     _supervise(job, execution, slot, writer, sealed)
 
 
@@ -392,16 +392,6 @@ def _tell(writer: LogWriter, job: Job) -> None:
     """Let pages that follow the log know the new status; they read the row."""
     with suppress(RedisError):
         writer.event("status", status=job.status)
-
-
-def _close(writer: LogWriter, job: Job) -> bool:
-    """End the log. False if the broker is away; the tick closes it later."""
-    try:
-        writer.close(status=job.status)
-    except RedisError:
-        return False
-    doorbell.ring("jobs.archive_log", *job.log_name()[1:])
-    return True
 
 
 def _lease(slot: Slot, job: Job) -> None:

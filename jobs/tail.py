@@ -54,7 +54,7 @@ class Tail:
         """End the log and move it to storage. False if the broker is away, or lost a part: then carry it again."""
         name = (self.execution.job_id, self.execution.attempt)
         try:
-            self.writer.close(**({"status": status} if status else {}))
+            self.writer.close(status=status)
             stored = logs.archive(*name)
             if self.offsets and all(stored.get(channel, 0) >= self.offsets[channel] for channel in CHANNELS):
                 return True

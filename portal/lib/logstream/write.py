@@ -97,12 +97,12 @@ class LogWriter:
                     break
             self._uncertain = None
 
-    def close(self, **told: Any) -> None:
-        """End the log, right after an event for each of ``told``: its name, and what it says. Twice is no error.
+    def close(self, *, status: str = "") -> None:
+        """End the log, right after the event of the last ``status`` where one is given. Twice is no error.
 
         Raises LogRewound where the broker lost what it acknowledged to this writer, until `offsets` is asked for.
         """
-        events = {**{name: {name: value} for name, value in told.items()}, END: {}}
+        events = {**({"status": {"status": status}} if status else {}), END: {}}
         with self._lock:
             while not (state := self._known()).ended:
                 if any(state.offsets[channel] < at for channel, at in self._acknowledged.items()):
